@@ -1,0 +1,125 @@
+"""The one place that resolves what a user calls a source: a table, a view, a file, a glob or a folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from .errors import OmopsqlError
+from .quoting import identifier, literal
+
+_READERS = {
+    ".parquet": "read_parquet",
+    ".csv": "read_csv",
+    ".tsv": "read_csv",
+    ".csv.gz": "read_csv",
+    ".tsv.gz": "read_csv",
+    ".json": "read_json",
+    ".ndjson": "read_json",
+    ".jsonl": "read_json",
+}
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A source that can be read: what the user called it, the SQL to stand after FROM, its columns and types."""
+
+    name: str
+    sql: str
+    columns: dict[str, str]
+
+
+def resolve(cursor: duckdb.DuckDBPyConnection, source: str) -> Relation:
+    """Find the table, view, file, glob or folder that ``source`` names. A table comes before a file of that name.
+
+    Raises OmopsqlError when there is none, or when it cannot be read.
+    """
+    sql = _table(cursor, source) or _file(source)
+    try:
+        described = cursor.execute(f"DESCRIBE FROM {sql}").fetchall()
+    except duckdb.Error as error:
+        raise OmopsqlError(f"{source} cannot be read: {_first_line(error)}") from error
+    return Relation(source, sql, {name: sql_type for name, sql_type, *_ in described})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
+
+
+def name_parts(source: str) -> list[str] | None:
+    """Split ``db.schema.table``, quoted or not, into its parts; None when it is no such name."""
+    parts, position = [], 0
+    for match in _PART.finditer(source):
+        if match.start() != position:
+            return None
+        parts.append(match[2] if match[1] is None else match[1].replace('""', '"'))
+        position = match.end() + 1
+        if match.end() < len(source) and source[match.end()] != ".":
+            return None
+    return parts if parts and position == len(source) + 1 else None
+
+
+def _table(cursor: duckdb.DuckDBPyConnection, source: str) -> str | None:
+    """Return the quoted full name of a table or view: the name as it stands first, then read as db.schema.table."""
+    for parts in ([source], name_parts(source)):
+        if parts and len(parts) <= 3:
+            found = _lookup(cursor, parts)
+            if found:
+                return identifier(*found)
+    return None
+
+
+def _lookup(cursor: duckdb.DuckDBPyConnection, parts: list[str]) -> tuple[str, str, str] | None:
+    *qualifiers, name = parts
+    rows = cursor.execute(
+        """
+        WITH relations AS (
+            SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() WHERE NOT internal
+            UNION ALL
+            SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal
+        )
+        SELECT database_name, schema_name, name FROM relations
+        WHERE lower(name) = lower(?)
+        ORDER BY
+            database_name = current_database() AND schema_name = current_schema() DESC,
+            database_name = current_database() DESC,
+            schema_name = 'main' DESC,
+            database_name, schema_name
+        """,
+        [name],
+    ).fetchall()
+    lowered = [part.lower() for part in qualifiers]
+    current = cursor.execute("SELECT current_database(), current_schema()").fetchall()[0]
+    for database, schema, table in rows:
+        if not lowered and database == current[0] and schema in (current[1], "main"):
+            return database, schema, table
+        if len(lowered) == 1 and lowered[0] in (schema.lower(), database.lower()):
+            return database, schema, table
+        if len(lowered) == 2 and lowered == [database.lower(), schema.lower()]:
+            return database, schema, table
+    return None
+
+
+def _file(source: str) -> str:
+    """Return the reader call of a file, glob, folder of Parquet files, or URL."""
+    path = Path(source)
+    if path.is_dir():
+        return f"read_parquet({literal(str(path / '**' / '*.parquet'))})"
+    suffix = _suffix(source)
+    if suffix is None:
+        raise OmopsqlError(
+            f"there is no table or view {source!r} here, and it is no .parquet, .csv or .json file; a temporary table, "
+            "an uncommitted table or a WITH query cannot be seen: make it a table or a Parquet file first"
+        )
+    if not re.search(r"[*?\[]|^[a-z0-9]{2,}://", source) and not path.exists():
+        raise OmopsqlError(f"there is no file {source}")
+    return f"{_READERS[suffix]}({literal(source)})"
+
+
+def _suffix(source: str) -> str | None:
+    name = source.lower()
+    return next((suffix for suffix in _READERS if name.endswith(suffix)), None)

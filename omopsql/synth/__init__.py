@@ -1,0 +1,1 @@
+"""Synthesis: tables and whole CDMs from sums of integers."""

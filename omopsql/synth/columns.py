@@ -1,0 +1,126 @@
+"""What a column is: how its DuckDB type is read as numbers or labels, and how samples are written back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+NUMBER = "number"  # cells on a number line: integers, decimals, dates, times, booleans
+CATEGORY = "category"  # labels without order
+NUMBER_TEXT = "number text"  # text that holds numbers, and some labels such as 'N' beside them
+IDENTIFIER = "identifier"  # comes back as fresh dense keys
+UNLEARNED = "not learned"  # free text and nested types: comes back NULL
+
+LEARNED = (NUMBER, CATEGORY, NUMBER_TEXT)
+KINDS = (*LEARNED, IDENTIFIER, UNLEARNED)
+
+NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+_INTEGERS = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$")
+
+
+@ibis.udf.scalar.builtin
+def epoch_us(moment) -> int:  # type: ignore[no-untyped-def]
+    """Microseconds since 1970, or since midnight for a time of day."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source.
+
+    ``unit`` is the step between numbers (0: none), in the column's own number line: days for dates, seconds for
+    timestamps and times. ``decimals`` is how many digits a number text shows after the point; -1 marks a date text.
+    """
+
+    name: str
+    type: str
+    kind: str
+    unit: float = 0.0
+    decimals: int = 0
+    note: str = ""
+
+
+def first_kind(sql_type: str) -> str:
+    """Guess a column's kind from its DuckDB type alone; the values decide the rest."""
+    base = sql_type.upper()
+    if base.endswith("]") or re.match(r"^(STRUCT|MAP|UNION|BLOB|BIT|INTERVAL|GEOMETRY|VARIANT|TIME WITH)", base):
+        return UNLEARNED
+    if base in ("VARCHAR", "UUID", "JSON") or base.startswith("ENUM"):
+        return CATEGORY
+    return NUMBER
+
+
+def is_integer(sql_type: str) -> bool:
+    """Whether a DuckDB type is one of the integers."""
+    return bool(_INTEGERS.match(sql_type.upper()))
+
+
+def ibis_type(sql_type: str) -> dt.DataType:
+    """The Ibis type under which a column is read."""
+    base = sql_type.upper()
+    if base == "BOOLEAN":
+        return dt.boolean
+    if base == "DATE":
+        return dt.date
+    if base == "TIME":
+        return dt.time
+    if base.startswith("TIMESTAMP"):
+        return dt.timestamp
+    if base == "FLOAT":
+        return dt.float32
+    return dt.string if first_kind(sql_type) == CATEGORY else dt.float64
+
+
+def number(value: ir.Value, sql_type: str) -> ir.FloatingValue:
+    """Read a typed column as a number: days for dates, seconds for timestamps and times, 0 and 1 for booleans."""
+    base = sql_type.upper()
+    if base == "DATE":
+        return value.delta(ibis.date("1970-01-01"), unit="day").cast("float64")
+    if base == "TIME":
+        return epoch_us(value).cast("float64") / 1e6
+    if base.startswith("TIMESTAMP"):
+        return epoch_us(value).cast("float64") / 1e6
+    if base == "FLOAT":  # through text, so that 0.1 stays 0.1
+        return value.cast("string").cast("float64")
+    return value.cast("float64")
+
+
+def number_in_text(value: ir.StringValue, decimals: int) -> ir.FloatingValue:
+    """Read the numbers (or dates, ``decimals`` -1) in a text column; other texts become NULL."""
+    if decimals < 0:
+        days = value.try_cast("date").delta(ibis.date("1970-01-01"), unit="day").cast("float64")
+        return ibis.ifelse(value.re_search(DATE_PATTERN), days, ibis.null("float64"))
+    return ibis.ifelse(value.re_search(NUMBER_PATTERN), value.try_cast("float64"), ibis.null("float64"))
+
+
+def number_sql(column: Column, value: str) -> str:
+    """Write the SQL that turns a sampled number (the SQL ``value``) back into the column's type."""
+    base = column.type.upper()
+    if column.kind == NUMBER_TEXT:
+        if column.decimals < 0:
+            return f"CAST({_date_sql(value)} AS VARCHAR)"
+        return f"format('{{:.{column.decimals}f}}', {value})"
+    if base == "DOUBLE":
+        return value
+    if base == "DATE":
+        return _date_sql(value)
+    if base == "TIME":
+        return f"CAST({_timestamp_sql(value)} AS TIME)"
+    if base.startswith("TIMESTAMP") and "WITH" in base:
+        return f"to_timestamp({value})"
+    if base.startswith("TIMESTAMP"):
+        return f"CAST({_timestamp_sql(value)} AS {base})"
+    return f"CAST({value} AS {base})"
+
+
+def _date_sql(value: str) -> str:
+    return f"(DATE '1970-01-01' + CAST({value} AS INTEGER))"
+
+
+def _timestamp_sql(value: str) -> str:
+    return f"make_timestamp(CAST(round({value} * 1e6) AS BIGINT))"

@@ -1,0 +1,81 @@
+"""Counts of one column, as Ibis expressions: every number in them is a sum over rows."""
+
+from __future__ import annotations
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from .columns import DATE_PATTERN, NUMBER_PATTERN, UNLEARNED, first_kind, ibis_type
+
+SOURCE = "omopsql_source"
+
+
+@ibis.udf.scalar.builtin(name="omopsql_value_bucket")
+def value_bucket(x: float) -> int:
+    """Public bucket of a number."""
+
+
+@ibis.udf.scalar.builtin(name="omopsql_resolution")
+def resolution(x: float) -> float:
+    """Step that a number is a multiple of."""
+
+
+def source_expression(columns: dict[str, str]) -> ir.Table:
+    """The source as an Ibis table, under the name that ``run`` reads."""
+    schema = {name: ibis_type(sql_type) for name, sql_type in columns.items() if first_kind(sql_type) != UNLEARNED}
+    return ibis.table(schema, name=SOURCE)
+
+
+def run(cursor: duckdb.DuckDBPyConnection, expression: ir.Table) -> pa.Table:
+    """Run an expression over the source on the caller's database. Sums come back as 64-bit integers."""
+    table = cursor.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_table()
+    whole = [pa.field(f.name, pa.int64() if pa.types.is_decimal(f.type) else f.type) for f in table.schema]
+    return table.cast(pa.schema(whole))
+
+
+def number_cells(values: ir.Table, min_cell: int) -> ir.Table:
+    """Count a number line (column ``value``) by public bucket, by value where ``min_cell`` rows share it, by step.
+
+    The result adds up over sites as long as atoms are kept apart: one row per (bucket, atom, step), with n rows.
+    """
+    present = values.filter(values.value.notnull() & ~values.value.isnan() & ~values.value.isinf())
+    counted = present.group_by("value").agg(n=ibis._.count())
+    placed = counted.mutate(
+        bucket=value_bucket(counted.value),
+        atom=ibis.ifelse(counted.n >= min_cell, counted.value, ibis.null("float64")),
+        step=resolution(counted.value),
+    )
+    return placed.group_by("bucket", "atom", "step").agg(n=ibis._.n.sum(), values=ibis._.count())
+
+
+def label_counts(values: ir.Table, min_cell: int) -> ir.Table:
+    """Count the labels (column ``value``) that at least ``min_cell`` rows share; pool the rest in one NULL row.
+
+    The pooled row also tells how many texts it holds, their characters and blanks, and how many rows look like
+    numbers or dates, so that identifiers, free text and numbers written as text are recognised.
+    """
+    present = values.filter(values.value.notnull())
+    counted = present.group_by("value").agg(n=ibis._.count())
+    text = counted.value
+    digits = text.re_extract(r"\.([0-9]+)$", 1).length()
+    is_number = text.re_search(NUMBER_PATTERN)
+    told = counted.mutate(
+        label=ibis.ifelse(counted.n >= min_cell, text, ibis.null("string")),
+        characters=text.length() * counted.n,
+        blanks=(text.length() - text.replace(" ", "").length()) * counted.n,
+        numbers=ibis.ifelse(is_number, counted.n, 0),
+        dates=ibis.ifelse(text.re_search(DATE_PATTERN), counted.n, 0),
+        decimals=ibis.ifelse(is_number, digits, ibis.null("int64")),
+    )
+    return told.group_by("label").agg(
+        n=told.n.sum(),
+        values=told.count(),
+        characters=told.characters.sum(),
+        blanks=told.blanks.sum(),
+        numbers=told.numbers.sum(),
+        dates=told.dates.sum(),
+        fewest_decimals=told.decimals.min(),
+        most_decimals=told.decimals.max(),
+    )

@@ -1,0 +1,140 @@
+"""Margins: how often each value or interval of one column occurs, from cells of at least ``min_cell`` rows.
+
+A cell is a single value (an *atom*), an interval of a number line, a label, the *rest* (rare labels together, whose
+texts are never released), or the *missing* values. Interval edges lie on the public grid of ``value_bucket``; the two
+outermost edges are set by means over at least ``min_cell`` rows, so no single person's extreme is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from . import columns as c
+from .columns import Column
+from .counts import label_counts, number_cells, run, source_expression
+from .kinds import looks_like_key, text_kind, total
+from .numberline import number_line, unit_of
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The released cells of one column, in order: the number line, labels by frequency, the rest, the missing.
+
+    ``low`` and ``high`` bound number cells (equal for an atom, NaN elsewhere); ``label`` names label cells.
+    """
+
+    column: Column
+    low: np.ndarray = field(default_factory=lambda: np.empty(0))
+    high: np.ndarray = field(default_factory=lambda: np.empty(0))
+    labels: tuple[str, ...] = ()
+    has_rest: bool = False
+    has_missing: bool = False
+    n: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def numbers(self) -> int:
+        """How many cells lie on the number line. Labels follow them."""
+        return len(self.low)
+
+    @property
+    def rest(self) -> int:
+        """Cell of the rare labels, or -1."""
+        return self.numbers + len(self.labels) if self.has_rest else -1
+
+    @property
+    def missing(self) -> int:
+        """Cell of the missing values, or -1."""
+        return len(self.n) - 1 if self.has_missing else -1
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Counts the margins of a source of ``rows`` rows that stands as the view ``omopsql_source``."""
+
+    cursor: duckdb.DuckDBPyConnection
+    types: dict[str, str]
+    rows: int
+    min_cell: int
+
+    def margins(self, kinds: dict[str, str]) -> list[Margin]:
+        """Count every column, in the source's order. ``kinds`` overrides what types and values suggest."""
+        return [self._margin(name, sql_type, kinds.get(name)) for name, sql_type in self.types.items()]
+
+    def _margin(self, name: str, sql_type: str, kind: str | None) -> Margin:
+        if kind in (c.IDENTIFIER, c.UNLEARNED):
+            return Margin(Column(name, sql_type, kind, note="as asked"))
+        first = c.first_kind(sql_type)
+        if first == c.UNLEARNED:
+            return Margin(Column(name, sql_type, c.UNLEARNED, note=f"values of type {sql_type} are not learned"))
+        return self._text(name, sql_type, kind) if first == c.CATEGORY else self._number(name, sql_type, kind)
+
+    def _source(self) -> Any:
+        return source_expression(self.types)
+
+    def _number(self, name: str, sql_type: str, kind: str | None) -> Margin:
+        source = self._source()
+        counted = run(self.cursor, number_cells(source.select(value=c.number(source[name], sql_type)), self.min_cell))
+        if kind is None and c.is_integer(sql_type) and looks_like_key(name, counted, self.rows, self.min_cell):
+            return Margin(Column(name, sql_type, c.IDENTIFIER, note="every value is different"))
+        column = Column(name, sql_type, c.NUMBER, unit=unit_of(counted))
+        low, high, n = number_line(counted, column.unit, self.rows, self.min_cell)
+        return self._complete(column, low, high, n, [], 0, self.rows - total(counted))
+
+    def _text(self, name: str, sql_type: str, kind: str | None) -> Margin:
+        source = self._source()
+        counted = run(self.cursor, label_counts(source.select(value=source[name]), self.min_cell)).to_pylist()
+        kept = sorted((row for row in counted if row["label"] is not None), key=lambda row: (-row["n"], row["label"]))
+        pooled = [row for row in counted if row["label"] is None]
+        present = sum(row["n"] for row in counted)
+        note = ""
+        if kind is None and pooled:
+            kind, note = text_kind(name, counted, pooled[0], present)
+        if kind in (c.IDENTIFIER, c.UNLEARNED):
+            return Margin(Column(name, sql_type, kind, note=note))
+        if kind in (c.NUMBER, c.NUMBER_TEXT):
+            return self._number_text(name, sql_type, kept, counted)
+        nothing = np.empty(0)
+        column = Column(name, sql_type, c.CATEGORY)
+        return self._complete(column, nothing, nothing, [], kept, sum(r["n"] for r in pooled), self.rows - present)
+
+    def _number_text(self, name: str, sql_type: str, kept: list[dict[str, Any]], every: list[dict[str, Any]]) -> Margin:
+        """Margin of a text column that holds numbers or dates: a number line, then the other frequent labels."""
+        source = self._source()
+        dates = sum(row["dates"] for row in every) > sum(row["numbers"] for row in every)
+        decimals = -1 if dates else max(row["most_decimals"] or 0 for row in every)
+        values = source.select(value=c.number_in_text(source[name], decimals))
+        counted = run(self.cursor, number_cells(values, self.min_cell))
+        unit = 1.0 if dates else 10.0**-decimals
+        low, high, n = number_line(counted, unit, self.rows, self.min_cell)
+        labels = [row for row in kept if not row["dates" if dates else "numbers"]]
+        note = "dates written as text" if dates else "numbers written as text"
+        column = Column(name, sql_type, c.NUMBER_TEXT, unit, decimals, note)
+        present = sum(row["n"] for row in every)
+        rest = present - total(counted) - sum(row["n"] for row in labels)
+        return self._complete(column, low, high, n, labels, rest, self.rows - present)
+
+    def _complete(
+        self,
+        column: Column,
+        low: np.ndarray,
+        high: np.ndarray,
+        n: Iterable[int],
+        labels: list[dict[str, Any]],
+        rest: int,
+        missing: int,
+    ) -> Margin:
+        """Put the cells together. Too few rare labels or missing values are left out, unless nothing else is left."""
+        count = [*n, *(row["n"] for row in labels)]
+        has_rest = rest >= self.min_cell
+        if has_rest:
+            count.append(rest)
+        has_missing = missing >= self.min_cell or not count
+        if has_missing:
+            count.append(missing)
+        names = tuple(row["label"] for row in labels)
+        return Margin(column, low, high, names, has_rest, has_missing, np.array(count, np.int64))

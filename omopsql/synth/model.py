@@ -1,0 +1,137 @@
+"""A model of a table: integer sums in one long table, and nothing else.
+
+Columns: ``statistic`` (what is counted), ``columns`` (of what), ``cells`` (which cells), ``value`` (what the cell
+holds, as JSON), ``n`` (the sum). A data steward reads it line by line; ``copula_describe`` puts it in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import omopsql
+from omopsql.errors import OmopsqlError
+
+from .columns import LEARNED, Column
+from .margins import Margin
+
+FORMAT = 1
+SCHEMA = pa.schema(
+    [
+        ("statistic", pa.string()),
+        ("columns", pa.list_(pa.string())),
+        ("cells", pa.list_(pa.int64())),
+        ("value", pa.string()),
+        ("n", pa.int64()),
+    ]
+)
+
+Row = tuple[str, list[str], list[int], str, int]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What was learned from a table: its margins, and the joint statistics of one method.
+
+    ``joint`` holds the rows of the method as they stand in the model table; the method reads them itself.
+    """
+
+    method: str
+    rows: int
+    min_cell: int
+    margins: list[Margin]
+    joint: list[Row] = field(default_factory=list)
+
+    @property
+    def learned(self) -> list[Margin]:
+        """The margins of the columns that are generated from statistics."""
+        return [margin for margin in self.margins if margin.column.kind in LEARNED]
+
+    def to_table(self) -> pa.Table:
+        """Write the model as its table."""
+        about = {"format": FORMAT, "omopsql": omopsql.__version__, "method": self.method, "min_cell": self.min_cell}
+        rows: list[Row] = [("model", [], [], json.dumps(about), self.rows)]
+        for position, margin in enumerate(self.margins):
+            rows.extend(_margin_rows(position, margin))
+        rows.extend(self.joint)
+        columns = zip(*rows, strict=True)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+    @classmethod
+    def from_table(cls, table: pa.Table, name: str) -> Model:
+        """Read a model back. Raises OmopsqlError when ``table`` is no model, or one of another format."""
+        if set(SCHEMA.names) - set(table.column_names):
+            raise OmopsqlError(f"{name} is no model: make one with CREATE TABLE ... AS FROM omopsql.copula_fit(...)")
+        rows = [tuple(row[column] for column in SCHEMA.names) for row in table.to_pylist()]
+        about = _about([row for row in rows if row[0] == "model"], name)
+        try:
+            return cls(
+                method=about["method"],
+                rows=next(row[4] for row in rows if row[0] == "model"),
+                min_cell=about["min_cell"],
+                margins=list(_margins(rows)),
+                joint=[row for row in rows if row[0] not in ("model", "column", "margin")],  # type: ignore[misc]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error
+
+
+def _about(heads: list[tuple[Any, ...]], name: str) -> dict[str, Any]:
+    if len(heads) != 1:
+        raise OmopsqlError(f"{name} is no model of one table: it has {len(heads)} rows of statistic 'model', not one")
+    about: dict[str, Any] = json.loads(heads[0][3])
+    if about.get("format") != FORMAT:
+        raise OmopsqlError(
+            f"{name} was made by omopsql {about.get('omopsql')} in format {about.get('format')}; this is omopsql "
+            f"{omopsql.__version__}, which reads format {FORMAT}: fit it again"
+        )
+    return about
+
+
+def _margin_rows(position: int, margin: Margin) -> Iterator[Row]:
+    column = margin.column
+    about = {key: value for key, value in asdict(column).items() if key != "name"}
+    yield "column", [column.name], [position], json.dumps(about), int(margin.n.sum())
+    for cell, n in enumerate(margin.n):
+        yield "margin", [column.name], [cell], json.dumps(_cell(margin, cell)), int(n)
+
+
+def _cell(margin: Margin, cell: int) -> dict[str, Any]:
+    if cell < margin.numbers:
+        low, high = float(margin.low[cell]), float(margin.high[cell])
+        return {"value": low} if low == high else {"low": low, "high": high}
+    if cell == margin.missing:
+        return {"missing": True}
+    if cell == margin.rest:
+        return {"rest": True}
+    return {"label": margin.labels[cell - margin.numbers]}
+
+
+def _margins(rows: list[tuple[Any, ...]]) -> Iterator[Margin]:
+    cells: dict[str, list[tuple[int, dict[str, Any], int]]] = {}
+    for statistic, columns, numbers, value, n in rows:
+        if statistic == "margin":
+            cells.setdefault(columns[0], []).append((numbers[0], json.loads(value), n))
+    described = [row for row in rows if row[0] == "column"]
+    for _, columns, _, value, _ in sorted(described, key=lambda row: row[2][0]):
+        of_column = sorted(cells.get(columns[0], []), key=lambda cell: cell[0])
+        yield _read_margin(Column(name=columns[0], **json.loads(value)), of_column)
+
+
+def _read_margin(column: Column, cells: list[tuple[int, dict[str, Any], int]]) -> Margin:
+    held = [value for _, value, _ in cells]
+    line = [value for value in held if "value" in value or "low" in value]
+    return Margin(
+        column,
+        low=np.array([value.get("value", value.get("low")) for value in line], float),
+        high=np.array([value.get("value", value.get("high")) for value in line], float),
+        labels=tuple(value["label"] for value in held if "label" in value),
+        has_rest=any("rest" in value for value in held),
+        has_missing=any("missing" in value for value in held),
+        n=np.array([n for _, _, n in cells], np.int64),
+    )

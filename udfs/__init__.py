@@ -1,0 +1,1 @@
+"""Numba kernels: scalar functions without state, one topic a file."""
