@@ -22,7 +22,7 @@ from . import registry, transport
 from .errors import OmopsqlError
 from .quoting import identifier, literal
 from .registry import Function, Parameter
-from .transport import PREFIX, arrow, with_arity
+from .transport import PREFIX, arrow, generator, with_arity
 
 CATALOG = "omopsql"
 
@@ -114,7 +114,7 @@ def _load(con: duckdb.DuckDBPyConnection, token: str) -> None:
     native = con.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [f"{PREFIX}norm_cdf"]).fetchall()
     if not native:
         arrow.register(con)
-    arrow.register_generator(con)
+    generator.register_arrow(con)
     for function in registry.functions():
         _LOADERS[function.kind](con, token, function)
         kind = "MACRO TABLE" if function.is_table else "MACRO"

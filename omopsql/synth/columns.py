@@ -124,3 +124,17 @@ def _date_sql(value: str) -> str:
 
 def _timestamp_sql(value: str) -> str:
     return f"make_timestamp(CAST(round({value} * 1e6) AS BIGINT))"
+
+
+def label_sql(column: Column, label: str) -> str:
+    """Write the SQL that turns a sampled label into the column's type; rare labels have no place in an ENUM."""
+    if column.type == "VARCHAR":
+        return f"CAST({label} AS VARCHAR)"
+    return f"TRY_CAST(CAST({label} AS VARCHAR) AS {column.type})"
+
+
+def key_sql(column: Column) -> str:
+    """Write the SQL of a fresh key: the number of the row, from 1, in the column's type."""
+    if column.type == "UUID":
+        return "CAST(format('00000000-0000-4000-8000-{:012d}', row_number) AS UUID)"
+    return f"CAST(row_number AS {column.type})"

@@ -68,6 +68,3 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
             type="arrow",
             null_handling="special",
         )
-
-
-def register_generator(con): ...

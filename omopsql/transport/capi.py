@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 HANDLE = types.int64
@@ -79,6 +80,18 @@ def atomic_add(typing_context, address, value):  # type: ignore[no-untyped-def]
     return types.int64(types.int64, types.int64), generate
 
 
+@intrinsic
+def address_of_free(typing_context):  # type: ignore[no-untyped-def]
+    """Address of ``duckdb_free``, looked up when the code is loaded: a constant would go stale in a cache."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        shape = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+        function = cgutils.get_or_insert_function(builder.module, shape, "duckdb_free")
+        return builder.ptrtoint(function, ir.IntType(64))
+
+    return types.int64(), generate
+
+
 @njit(inline="always")
 def float64_at(address, size):
     """View ``size`` doubles at an address."""
@@ -101,6 +114,18 @@ def uint64_at(address, size):
 def uint32_at(address, size):
     """View ``size`` unsigned 32-bit words at an address."""
     return numba.carray(_as_pointer(address, np.uint32), (size,))
+
+
+@njit(inline="always")
+def uint16_at(address, size):
+    """View ``size`` unsigned 16-bit words at an address."""
+    return numba.carray(_as_pointer(address, np.uint16), (size,))
+
+
+@njit(inline="always")
+def uint8_at(address, size):
+    """View ``size`` bytes at an address."""
+    return numba.carray(_as_pointer(address, np.uint8), (size,))
 
 
 @njit(inline="always")
@@ -192,5 +217,6 @@ SCALAR_SIGNATURE = types.void(HANDLE, HANDLE, HANDLE)  # function info, input ch
 TABLE_SIGNATURE = types.void(HANDLE, HANDLE)  # function info, output chunk
 INIT_SIGNATURE = types.void(HANDLE)  # init info
 
-FREE_ADDRESS = ctypes.cast(library.duckdb_free, _POINTER).value
+FREE_ADDRESS = ctypes.cast(library.duckdb_free, _POINTER).value if available else None
+llvm.add_symbol("duckdb_free", FREE_ADDRESS or 0)
 VERSION = tuple(int(part) for part in duckdb.__version__.split(".")[:2] if part.isdigit())

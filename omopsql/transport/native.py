@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
 from numba import cfunc, njit
 
 from omopsql.registry import Function, kernels
+from omopsql.udfs.flat import fill_table
 
-from . import PREFIX, capi
+from . import PREFIX, capi, native_table
 from .capi import SCALAR_SIGNATURE
 
 _TESTED = (2, 0)
 _kept: list[Any] = []  # callbacks must outlive every database of the process
-_table_functions: list[Callable[[ctypes.c_void_p], None]] = []
 
 _VIEWS = {"DOUBLE": "float64_at", "BIGINT": "int64_at", "BOOLEAN": "bool_at"}
 
@@ -108,7 +108,7 @@ def _register_scalar(connection: ctypes.c_void_p, function: Function, callback: 
         raise RuntimeError(f"DuckDB refused the function {PREFIX}{function.name}")
 
 
-def _make_entry(callbacks: list[tuple[Function, Any]]) -> Any:
+def _make_entry(callbacks: list[tuple[Function, Any]], fill_callback: Any) -> Any:
     """Build the C entry point that DuckDB calls for each database it opens."""
 
     @capi.EXTENSION_ENTRY
@@ -121,8 +121,7 @@ def _make_entry(callbacks: list[tuple[Function, Any]]) -> Any:
             try:
                 for function, callback in callbacks:
                     _register_scalar(connection, function, callback)
-                for register_table in _table_functions:
-                    register_table(connection)
+                native_table.register(connection, fill_callback)
             finally:
                 capi.disconnect(ctypes.byref(connection))
         except Exception as error:  # a C callback must not raise
@@ -163,12 +162,10 @@ def load() -> str | None:
     if capi.VERSION != _TESTED:
         return f"DuckDB {duckdb.__version__} is not the tested 2.0"
     try:
-        from omopsql.synth import generator_native
-
-        _table_functions.append(generator_native.register)
         callbacks = [(function, compile_callback(function)) for function in kernels()]
-        _kept.extend(callbacks)
-        _register_extension(_make_entry(callbacks))
+        fill_callback = native_table.make_callback(fill_table)
+        _kept.extend([*callbacks, fill_callback])
+        _register_extension(_make_entry(callbacks, fill_callback))
         _self_test()
     except (RuntimeError, OSError, AttributeError, duckdb.Error) as error:
         return str(error)

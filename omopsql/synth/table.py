@@ -1,0 +1,128 @@
+"""The SQL functions for one flat table: ``copula_fit``, ``copula_sample``, ``synthesize``, ``copula_describe``."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from omopsql.errors import OmopsqlError
+from omopsql.quoting import identifier
+from omopsql.registry import Options, expression, routine
+from omopsql.relation import resolve
+from omopsql.session import Caller
+from omopsql.transport import generator
+
+from . import columns as c
+from .compile import compile_model, slots_of
+from .counts import SOURCE
+from .margins import Margin, Survey
+from .model import SCHEMA, Model
+
+METHODS = ("auto", "copula", "tree", "independent")
+_ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER, "skip": c.UNLEARNED}
+
+
+@routine(
+    family="synth",
+    schema=SCHEMA,
+    examples=("SELECT n FROM omopsql.copula_fit('patients.parquet') WHERE statistic = 'model' --> 2000",),
+)
+def copula_fit(
+    caller: Caller, source: str, columns: Options | None = None, method: str = "auto", min_cell: int = 10
+) -> pa.Table:
+    """Learn a table: a model as a table of integer sums, each over at least min_cell rows.
+
+    source is a table, a view, a Parquet or CSV file, a glob or a folder. columns overrides what a column is taken
+    for, as in {'code': 'category', 'note': 'skip'}: number, category, identifier or skip. method is copula (one
+    latent normal a column), tree (each column given earlier ones), independent, or auto, which chooses by the data.
+    """
+    if method not in METHODS:
+        raise OmopsqlError(f"copula_fit: method {method!r} is none of {', '.join(METHODS)}")
+    if min_cell < 1:
+        raise OmopsqlError(f"copula_fit: min_cell is {min_cell}; it must be at least 1")
+    with caller.cursor() as cursor:
+        return fit(cursor, source, columns or {}, method, min_cell).to_table()
+
+
+def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
+    """Fit a model on a connection of its own. Raises OmopsqlError when there is too little to learn from."""
+    relation = resolve(cursor, source)
+    kinds = _asked_kinds(columns, relation.columns, source)
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {SOURCE} AS FROM {relation.sql}")
+    rows = int(cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
+    if rows == 0:
+        raise OmopsqlError(f"{source} has no rows; there is nothing to learn")
+    if rows < min_cell:
+        raise OmopsqlError(
+            f"{source} has {rows} row{'s' * (rows > 1)}, fewer than min_cell = {min_cell}; no statistic of it may be released"
+        )
+    margins = Survey(cursor, relation.columns, rows, min_cell).margins(kinds)
+    return Model("independent", rows, min_cell, margins)
+
+
+def _asked_kinds(asked: Options, known: dict[str, str], source: str) -> dict[str, str]:
+    kinds = {}
+    for name, kind in asked.items():
+        if name not in known:
+            raise OmopsqlError(f"columns: {source} has no column {name!r}; it has {', '.join(known)}")
+        if kind not in _ASKED:
+            raise OmopsqlError(f"columns: {name!r} cannot be {kind!r}; say {', '.join(_ASKED)}")
+        kinds[name] = _ASKED[kind]
+    return kinds
+
+
+def read_model(cursor: duckdb.DuckDBPyConnection, name: str) -> Model:
+    """Read a model from the table or Parquet file that holds it."""
+    relation = resolve(cursor, name)
+    try:
+        table = cursor.sql(f"FROM {relation.sql}").to_arrow_table()
+    except duckdb.Error as error:
+        raise OmopsqlError(f"{name} cannot be read: {str(error).splitlines()[0]}") from error
+    return Model.from_table(table, name)
+
+
+@expression(
+    family="synth",
+    examples=("SELECT count(*) FROM omopsql.copula_sample('patients_model', 500, seed := 42) --> 500",),
+)
+def copula_sample(caller: Caller, model: str, n: int, seed: int = 0, given: Options | None = None) -> str:
+    """Generate n synthetic rows from a model of copula_fit, with the source's columns and types.
+
+    model is the name of the model's table or its Parquet file. The same model, seed and row number give the same
+    row, whatever n is. given fixes columns, as in {'sex': 'F'}: the others follow as they do in such rows.
+    """
+    if n < 0:
+        raise OmopsqlError(f"copula_sample: n is {n}; ask for 0 or more rows")
+    with caller.cursor() as cursor:
+        return sample_sql(cursor, read_model(cursor, model), n, seed)
+
+
+def sample_sql(cursor: duckdb.DuckDBPyConnection, model: Model, n: int, seed: int) -> str:
+    """Write the query that yields ``n`` rows of a model."""
+    source, slots = generator.source_sql(cursor, compile_model(model), n, seed)
+    position = 0
+    selected = []
+    for margin in model.margins:
+        taken = 0
+        if margin.column.kind in c.LEARNED:
+            taken = sum(slots_of(margin))
+        value = _column_sql(margin, slots[position : position + taken])
+        selected.append(f"{value} AS {identifier(margin.column.name)}")
+        position += taken
+    return f"SELECT {', '.join(selected)} FROM {source}"
+
+
+def _column_sql(margin: Margin, slots: list[str]) -> str:
+    """Write the SQL of one output column from its slots (none, a number, a label, or both)."""
+    column = margin.column
+    if column.kind == c.IDENTIFIER:
+        return c.key_sql(column)
+    if not slots:
+        return f"CAST(NULL AS {column.type})"
+    has_number, has_label = slots_of(margin)
+    values = []
+    if has_label:
+        values.append(c.label_sql(column, slots[-1]))
+    if has_number:
+        values.append(c.number_sql(column, slots[0]))
+    return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
