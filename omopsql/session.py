@@ -115,7 +115,8 @@ def _load(con: duckdb.DuckDBPyConnection, token: str) -> None:
     if not native:
         arrow.register(con)
     generator.register_arrow(con)
-    for function in registry.functions():
+    by_kind = list(_LOADERS)  # macros come last: their bodies are bound against what stands there
+    for function in sorted(registry.functions(), key=lambda f: by_kind.index(f.kind)):
         _LOADERS[function.kind](con, token, function)
         kind = "MACRO TABLE" if function.is_table else "MACRO"
         con.execute(f"COMMENT ON {kind} {CATALOG}.{identifier(function.name)} IS {literal(function.summary)}")
@@ -251,8 +252,8 @@ def _struct_rows(table: pa.Table, shape: pa.DataType) -> pa.StructArray:
 
 
 _LOADERS: dict[str, Callable[[duckdb.DuckDBPyConnection, str, Function], None]] = {
-    "macro": _load_macro,
     "kernel": _load_kernel,
-    "expression": _load_expression,
     "routine": _load_routine,
+    "expression": _load_expression,
+    "macro": _load_macro,
 }

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import duckdb
+
 from omopsql.errors import OmopsqlError
 
 VARIABLE = "OMOPSQL_TRANSPORT"
@@ -26,6 +28,13 @@ def forced() -> str | None:
     return choice
 
 
+def _unsupported() -> str | None:
+    """Say why this DuckDB cannot take native functions, or None. Only releases that were tested may."""
+    if duckdb.__version__.split(".")[:2] != ["2", "0"]:
+        return f"DuckDB {duckdb.__version__} is not 2.0"
+    return None
+
+
 @cache
 def load_native() -> bool:
     """Make the native functions present in every database opened from now on; say whether they are.
@@ -35,9 +44,11 @@ def load_native() -> bool:
     choice = forced()
     if choice == "arrow":
         return False
-    from . import native
+    reason = _unsupported()
+    if not reason:
+        from . import native  # compiles callbacks against the C API: only where that exists
 
-    reason = native.load()
+        reason = native.load()
     if reason and choice == "native":
         raise OmopsqlError(f"{VARIABLE}=native, but the native transport does not load: {reason}")
     return not reason

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import duckdb
 import llvmlite.binding as llvm
 import numba
 import numpy as np
@@ -25,21 +24,17 @@ _INDEX = ctypes.c_uint64
 
 
 def _open_library() -> ctypes.CDLL:
-    try:
-        import _duckdb
-    except ImportError:
-        from duckdb import duckdb as _duckdb  # before 1.4
+    import _duckdb
+
     return ctypes.CDLL(_duckdb.__file__)
 
 
 library = _open_library()
-available = hasattr(library, "duckdb_register_static_extension")
 
 
 def _for_numba(name: str, returns: Any, *arguments: Any) -> Any:
     """Declare a C function to Numba by name, so that compiled callers can be cached on disk."""
-    if hasattr(library, name):
-        llvm.add_symbol(name, ctypes.cast(getattr(library, name), _POINTER).value)
+    llvm.add_symbol(name, ctypes.cast(getattr(library, name), _POINTER).value)
     return types.ExternalFunction(name, returns(*arguments))
 
 
@@ -135,9 +130,8 @@ def bool_at(address, size):
 
 
 def _for_python(name: str, returns: Any, *arguments: Any) -> Any:
-    function = getattr(library, name, None)
-    if function is not None:
-        function.restype, function.argtypes = returns, list(arguments)
+    function = getattr(library, name)
+    function.restype, function.argtypes = returns, list(arguments)
     return function
 
 
@@ -217,6 +211,5 @@ SCALAR_SIGNATURE = types.void(HANDLE, HANDLE, HANDLE)  # function info, input ch
 TABLE_SIGNATURE = types.void(HANDLE, HANDLE)  # function info, output chunk
 INIT_SIGNATURE = types.void(HANDLE)  # init info
 
-FREE_ADDRESS = ctypes.cast(library.duckdb_free, _POINTER).value if available else None
-llvm.add_symbol("duckdb_free", FREE_ADDRESS or 0)
-VERSION = tuple(int(part) for part in duckdb.__version__.split(".")[:2] if part.isdigit())
+FREE_ADDRESS = ctypes.cast(library.duckdb_free, _POINTER).value
+llvm.add_symbol("duckdb_free", FREE_ADDRESS)

@@ -1,0 +1,79 @@
+"""A model in words: one sentence a line, for the person who must answer for its release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from omopsql.registry import routine
+from omopsql.session import Caller
+
+from . import columns as c
+from .margins import Margin
+from .model import Model
+from .table import read_model
+
+SCHEMA = pa.schema(
+    [("statistic", pa.string()), ("columns", pa.list_(pa.string())), ("description", pa.string()), ("n", pa.int64())]
+)
+
+_METHODS = {
+    "independent": "every column is drawn from its own margin; no association is learned",
+    "copula": "one latent normal number a column, correlated as the data are",
+    "tree": "each column is drawn given earlier ones, from counted contexts",
+}
+
+
+@routine(
+    family="synth",
+    schema=SCHEMA,
+    examples=("SELECT n FROM omopsql.copula_describe('patients_model') WHERE statistic = 'model' --> 2000",),
+)
+def copula_describe(caller: Caller, model: str) -> pa.Table:
+    """Say in words what a model holds: the method, every column and what became of it, and every joint statistic.
+
+    n is how many rows of the source a line rests on.
+    """
+    with caller.cursor() as cursor:
+        lines = list(describe(read_model(cursor, model)))
+    return pa.table([pa.array(values, f.type) for values, f in zip(zip(*lines, strict=True), SCHEMA, strict=True)], schema=SCHEMA)
+
+
+def describe(model: Model) -> Iterator[tuple[str, list[str], str, int]]:
+    """Yield the lines of a model: (statistic, columns, description, n)."""
+    yield (
+        "model",
+        [],
+        f"method {model.method}: {_METHODS[model.method]}; {model.rows} rows; every cell holds at least "
+        f"{model.min_cell} rows; no noise was added",
+        model.rows,
+    )
+    for margin in model.margins:
+        yield "column", [margin.column.name], _column(margin, model.min_cell), int(margin.n.sum())
+
+
+def _column(margin: Margin, min_cell: int) -> str:
+    column = margin.column
+    note = f" ({column.note})" if column.note else ""
+    if column.kind == c.IDENTIFIER:
+        return f"{column.type}, taken for an identifier{note}: comes back as fresh keys 1, 2, 3, ..."
+    if column.kind == c.UNLEARNED:
+        return f"{column.type}, not learned{note}: comes back NULL"
+    parts = []
+    atoms = int((margin.low == margin.high).sum())
+    if atoms:
+        parts.append(f"{atoms} single values")
+    if margin.numbers > atoms:
+        parts.append(f"{margin.numbers - atoms} intervals")
+    if margin.numbers:
+        parts.append(f"between {margin.low[0]:g} and {margin.high[-1]:g}")
+    if margin.labels:
+        parts.append(f"{len(margin.labels)} labels")
+    if margin.has_rest:
+        parts.append(f"{margin.n[margin.rest]} rows with labels of fewer than {min_cell} rows each, pooled without their text")
+    if margin.has_missing:
+        parts.append(f"{margin.n[margin.missing]} missing")
+    if margin.has_missing and len(margin.n) == 1:
+        parts = ["holds only NULL, or too few values to release: comes back NULL"]
+    return f"{column.type}, {column.kind}{note}: {', '.join(parts)}"
