@@ -65,14 +65,14 @@ def uniform_32(word):
     return (np.float64(np.int64(word)) + 0.5) * _UNIT_32
 
 
-@kernel(family="synth", example="SELECT round(omopsql.philox_uniform(42, 0, 0), 6) --> 0.0")
+@kernel(family="synth", example="SELECT round(omopsql.philox_uniform(42, 0, 0), 6) --> 0.61296")
 def philox_uniform(seed: int, row: int, dim: int) -> float:
     """Uniform random number strictly between 0 and 1 for (seed, row, dim): the same arguments, the same number."""
     words = philox_words(seed, row, dim, 0)
     return uniform_52(words[0], words[1])
 
 
-@kernel(family="synth", example="SELECT round(omopsql.philox_normal(42, 0, 0), 6) --> 0.0")
+@kernel(family="synth", example="SELECT round(omopsql.philox_normal(42, 0, 0), 6) --> 0.287042")
 def philox_normal(seed: int, row: int, dim: int) -> float:
     """Standard normal random number for (seed, row, dim): the quantile of philox_uniform of the same arguments."""
     words = philox_words(seed, row, dim, 0)

@@ -1,4 +1,4 @@
-"""From a model to a generator: the two flat arrays that the kernels of ``udfs/flat.py`` read."""
+"""From a model to a generator: the two flat arrays that the kernels of ``udfs/layout.py`` read."""
 
 from __future__ import annotations
 
@@ -7,45 +7,15 @@ import math
 import numpy as np
 
 from omopsql.transport.generator import Generator
-from omopsql.udfs import flat
-from omopsql.udfs.draw import alias_table
+from omopsql.udfs import layout
+from omopsql.udfs.flat import fill_table
 
+from .arrays import Arrays
 from .columns import CATEGORY, NUMBER
 from .margins import Margin
 from .model import Model
 
 REST_LABEL = "(rare)"
-
-
-class Arrays:
-    """Two arrays that grow together: a table put at an offset has that offset in both."""
-
-    def __init__(self) -> None:
-        self._ints: list[np.ndarray] = []
-        self._reals: list[np.ndarray] = []
-        self.size = 0
-
-    def put(self, ints: np.ndarray | None = None, reals: np.ndarray | None = None) -> int:
-        """Append a table given by its integers, its doubles or both, and return its offset."""
-        size = max(0 if a is None else np.asarray(a).size for a in (ints, reals))
-        offset = self.size
-        for store, given, dtype in ((self._ints, ints, np.int64), (self._reals, reals, np.float64)):
-            table = np.zeros(size, dtype)
-            if given is not None:
-                table[: np.asarray(given).size] = np.asarray(given, dtype).reshape(-1)
-            store.append(table)
-        self.size += size
-        return offset
-
-    def put_alias(self, weights: np.ndarray) -> int:
-        """Append the alias table of a distribution."""
-        shares, aliases = np.empty(len(weights)), np.empty(len(weights), np.int64)
-        alias_table(np.asarray(weights, np.float64), shares, aliases)
-        return self.put(aliases, shares)
-
-    def joined(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the two arrays."""
-        return np.concatenate(self._ints), np.concatenate(self._reals)
 
 
 def slots_of(margin: Margin) -> tuple[int, int]:
@@ -79,27 +49,27 @@ def number_values(margin: Margin) -> np.ndarray:
 def compile_model(model: Model) -> Generator:
     """Compile a model to a generator. The slots stand in the order of the learned columns."""
     arrays = Arrays()
-    arrays.put(np.zeros(flat.HEADER))
+    arrays.put(np.zeros(layout.HEADER))
     slots: list[tuple[str, ...] | None] = []
     records = []
     for margin in model.learned:
         has_number, has_label = slots_of(margin)
-        record = np.full(flat.RECORD, -1, np.int64)
+        record = np.full(layout.RECORD, -1, np.int64)
         if has_number:
-            record[flat.NUMBER_SLOT] = len(slots)
+            record[layout.NUMBER_SLOT] = len(slots)
             slots.append(None)
         if has_label:
-            record[flat.LABEL_SLOT] = len(slots)
+            record[layout.LABEL_SLOT] = len(slots)
             slots.append(slot_labels(margin))
-        record[flat.NUMBERS] = margin.numbers
-        record[flat.MISSING] = margin.missing
-        record[flat.CELLS] = len(margin.n)
-        record[flat.VALUES] = arrays.put(reals=number_values(margin))
-        record[flat.ALIAS] = arrays.put_alias(np.maximum(margin.n, 1e-9))
+        record[layout.NUMBERS] = margin.numbers
+        record[layout.MISSING] = margin.missing
+        record[layout.CELLS] = len(margin.n)
+        record[layout.VALUES] = arrays.put(reals=number_values(margin))
+        record[layout.ALIAS] = arrays.put_alias(np.maximum(margin.n, 1e-9))
         records.append(record)
     start = arrays.put(np.concatenate(records) if records else np.zeros(0))
     ints, reals = arrays.joined()
-    ints[flat.METHOD] = flat.INDEPENDENT
-    ints[flat.COLUMNS] = len(records)
-    ints[flat.RECORDS] = start
-    return Generator(ints, reals, tuple(slots), flat.fill_table)
+    ints[layout.METHOD] = layout.INDEPENDENT
+    ints[layout.COLUMNS] = len(records)
+    ints[layout.RECORDS] = start
+    return Generator(ints, reals, tuple(slots), fill_table)

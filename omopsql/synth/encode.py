@@ -23,7 +23,7 @@ _IN_MEMORY_BYTES = 1 << 29
 def encode(cursor: duckdb.DuckDBPyConnection, types: dict[str, str], margins: list[Margin], rows: int) -> np.ndarray:
     """Read the source once; return its cells, shape (learned columns, rows), int32.
 
-    A value whose cell was not released (too few labels, missing values or numbers) is -1. Large sources spill to a
+    A value whose cell was not released (too few such rows) counts with the commonest cell. Large sources spill to a
     temporary file, so memory stays bounded.
     """
     learned = [margin for margin in margins if margin.column.kind in c.LEARNED]
@@ -34,7 +34,9 @@ def encode(cursor: duckdb.DuckDBPyConnection, types: dict[str, str], margins: li
         position = 0
         for j, margin in enumerate(learned):
             numbers, labels, position = _take(batch, position, margin)
-            _place(margin, numbers, labels, cells[j, start:stop])
+            into = cells[j, start:stop]
+            _place(margin, numbers, labels, into)
+            into[into < 0] = np.argmax(margin.n)
         start = stop
     return cells[:, :start]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import omopsql
 from omopsql.errors import OmopsqlError
@@ -31,6 +32,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+_OWN = ["model", "column", "margin"]
+
 Row = tuple[str, list[str], list[int], str, int]
 
 
@@ -38,14 +41,15 @@ Row = tuple[str, list[str], list[int], str, int]
 class Model:
     """What was learned from a table: its margins, and the joint statistics of one method.
 
-    ``joint`` holds the rows of the method as they stand in the model table; the method reads them itself.
+    ``joint`` holds the rows of the method as they stand in the model table (a table of ``SCHEMA``); the method writes
+    and reads them itself.
     """
 
     method: str
     rows: int
     min_cell: int
     margins: list[Margin]
-    joint: list[Row] = field(default_factory=list)
+    joint: pa.Table = field(default_factory=SCHEMA.empty_table)
 
     @property
     def learned(self) -> list[Margin]:
@@ -58,16 +62,18 @@ class Model:
         rows: list[Row] = [("model", [], [], json.dumps(about), self.rows)]
         for position, margin in enumerate(self.margins):
             rows.extend(_margin_rows(position, margin))
-        rows.extend(self.joint)
         columns = zip(*rows, strict=True)
-        return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+        own = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+        return pa.concat_tables([own, self.joint])
 
     @classmethod
     def from_table(cls, table: pa.Table, name: str) -> Model:
         """Read a model back. Raises OmopsqlError when ``table`` is no model, or one of another format."""
         if set(SCHEMA.names) - set(table.column_names):
             raise OmopsqlError(f"{name} is no model: make one with CREATE TABLE ... AS FROM omopsql.copula_fit(...)")
-        rows = [tuple(row[column] for column in SCHEMA.names) for row in table.to_pylist()]
+        table = table.select(SCHEMA.names).cast(SCHEMA)
+        is_own = pc.is_in(table["statistic"], pa.array(_OWN))
+        rows = [tuple(row.values()) for row in table.filter(is_own).to_pylist()]
         about = _about([row for row in rows if row[0] == "model"], name)
         try:
             return cls(
@@ -75,7 +81,7 @@ class Model:
                 rows=next(row[4] for row in rows if row[0] == "model"),
                 min_cell=about["min_cell"],
                 margins=list(_margins(rows)),
-                joint=[row for row in rows if row[0] not in ("model", "column", "margin")],  # type: ignore[misc]
+                joint=table.filter(pc.invert(is_own)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error

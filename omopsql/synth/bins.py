@@ -1,0 +1,57 @@
+"""Coarse bins: neighbouring cells of a margin joined, so that joint tables stay small and their cells full."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .margins import Margin
+
+
+def bins_of(margin: Margin, most: int) -> np.ndarray:
+    """Assign each cell of a margin to one of at most ``most`` bins; return the bin of each cell.
+
+    Neighbouring numbers share a bin of about equal numbers of rows; a cell that is heavy stands alone. The commonest
+    labels stand alone, the other labels share a bin. Missing values always have a bin of their own.
+    """
+    labels = len(margin.labels) + margin.has_rest
+    alone = min(labels, max(most // 4, 1) if margin.numbers else most - 2)
+    rest_bin = int(labels > alone)
+    room = most - alone - rest_bin - margin.has_missing
+    bins = np.zeros(len(margin.n), np.int64)
+    used = 0
+    if margin.numbers:
+        line = _line_bins(margin.n[: margin.numbers], max(room, 1))
+        bins[: margin.numbers] = line
+        used = int(line[-1]) + 1
+    for i in range(labels):  # labels stand in order of frequency
+        bins[margin.numbers + i] = used + min(i, alone)
+    used += alone + rest_bin
+    if margin.has_missing:
+        bins[margin.missing] = used
+    return bins
+
+
+def _line_bins(n: np.ndarray, room: int) -> np.ndarray:
+    """Join neighbours into at most ``room`` bins: close one when it holds its share; a heavy cell stands alone."""
+    if len(n) <= room:
+        return np.arange(len(n))
+    share = n.sum() / room
+    while True:
+        bins = _joined(n, share)
+        if bins[-1] < room:
+            return bins
+        share *= 1.1
+
+
+def _joined(n: np.ndarray, share: float) -> np.ndarray:
+    bins = np.empty(len(n), np.int64)
+    current, held = 0, 0.0
+    for i, rows in enumerate(n):
+        heavy = rows >= 0.9 * share
+        if held and (heavy or held + 0.5 * rows > share):
+            current, held = current + 1, 0.0
+        bins[i] = current
+        held += rows
+        if heavy and i + 1 < len(n):
+            current, held = current + 1, 0.0
+    return bins
