@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from collections.abc import Callable
+
 import numpy as np
 
 from omopsql.transport.generator import Generator
@@ -12,8 +14,10 @@ from omopsql.udfs.flat import fill_table
 
 from .arrays import Arrays
 from .columns import CATEGORY, NUMBER
+from .copula import compile_copula
 from .margins import Margin
 from .model import Model
+from .tree import compile_tree
 
 REST_LABEL = "(rare)"
 
@@ -46,30 +50,50 @@ def number_values(margin: Margin) -> np.ndarray:
     return np.concatenate([[0.0], margin.low, margin.high - margin.low])
 
 
-def compile_model(model: Model) -> Generator:
-    """Compile a model to a generator. The slots stand in the order of the learned columns."""
+_METHODS: dict[str, tuple[int, Callable[[Model, Arrays, dict[int, int]], int]]] = {
+    "copula": (layout.COPULA, compile_copula),
+    "tree": (layout.TREE, compile_tree),
+    "independent": (layout.INDEPENDENT, lambda model, arrays, given: 0),
+}
+
+
+def compile_model(model: Model, given: dict[int, int] | None = None) -> Generator:
+    """Compile a model to a generator. The slots stand in the order of the learned columns.
+
+    ``given`` fixes cells: learned column (by position) -> cell.
+    """
+    given = given or {}
     arrays = Arrays()
     arrays.put(np.zeros(layout.HEADER))
     slots: list[tuple[str, ...] | None] = []
     records = []
     for margin in model.learned:
-        has_number, has_label = slots_of(margin)
-        record = np.full(layout.RECORD, -1, np.int64)
-        if has_number:
-            record[layout.NUMBER_SLOT] = len(slots)
+        record = _record(margin, arrays, len(slots))
+        if record[layout.NUMBER_SLOT] >= 0:
             slots.append(None)
-        if has_label:
-            record[layout.LABEL_SLOT] = len(slots)
+        if record[layout.LABEL_SLOT] >= 0:
             slots.append(slot_labels(margin))
-        record[layout.NUMBERS] = margin.numbers
-        record[layout.MISSING] = margin.missing
-        record[layout.CELLS] = len(margin.n)
-        record[layout.VALUES] = arrays.put(reals=number_values(margin))
-        record[layout.ALIAS] = arrays.put_alias(np.maximum(margin.n, 1e-9))
         records.append(record)
     start = arrays.put(np.concatenate(records) if records else np.zeros(0))
+    code, compile_joint = _METHODS[model.method]
+    joint = compile_joint(model, arrays, given) if records else 0
     ints, reals = arrays.joined()
-    ints[layout.METHOD] = layout.INDEPENDENT
-    ints[layout.COLUMNS] = len(records)
-    ints[layout.RECORDS] = start
+    ints[[layout.METHOD, layout.COLUMNS, layout.RECORDS, layout.JOINT]] = (code, len(records), start, joint)
+    ints[layout.GIVEN] = len(given)
     return Generator(ints, reals, tuple(slots), fill_table)
+
+
+def _record(margin: Margin, arrays: Arrays, slot: int) -> np.ndarray:
+    """Put a column's tables, and return its record. Its slots begin at ``slot``."""
+    has_number, has_label = slots_of(margin)
+    record = np.full(layout.RECORD, -1, np.int64)
+    if has_number:
+        record[layout.NUMBER_SLOT] = slot
+    if has_label:
+        record[layout.LABEL_SLOT] = slot + has_number
+    record[layout.NUMBERS] = margin.numbers
+    record[layout.MISSING] = margin.missing
+    record[layout.CELLS] = len(margin.n)
+    record[layout.VALUES] = arrays.put(reals=number_values(margin))
+    record[layout.ALIAS] = arrays.put_alias(np.maximum(margin.n, 1e-9))
+    return record

@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
 
 _OWN = ["model", "column", "margin"]
 
-Row = tuple[str, list[str], list[int], str, int]
+Row = tuple[str, list[str], list[int], str | None, int]
 
 
 @dataclass(frozen=True)

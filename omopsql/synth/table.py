@@ -13,8 +13,10 @@ from omopsql.session import Caller
 from omopsql.transport import generator
 
 from . import columns as c
+from .choose import fit_joint
 from .compile import compile_model, slots_of
 from .counts import SOURCE
+from .encode import encode
 from .margins import Margin, Survey
 from .model import SCHEMA, Model
 
@@ -57,7 +59,11 @@ def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method
             f"{source} has {rows} row{'s' * (rows > 1)}, fewer than min_cell = {min_cell}; no statistic of it may be released"
         )
     margins = Survey(cursor, relation.columns, rows, min_cell).margins(kinds)
-    return Model("independent", rows, min_cell, margins)
+    learned = [margin for margin in margins if margin.column.kind in c.LEARNED]
+    if method == "independent" or len(learned) < 2:
+        return Model("independent", rows, min_cell, margins)
+    cells = encode(cursor, relation.columns, learned, rows)
+    return fit_joint(method, cells, margins, rows, min_cell)
 
 
 def _asked_kinds(asked: Options, known: dict[str, str], source: str) -> dict[str, str]:
