@@ -13,6 +13,7 @@ from .philox import philox_words
 MOST_CODES = 64  # codes of a column that may stand in a split: one bit each
 MOST_BINS = 32  # bins of the column that the tree predicts
 _ROUNDS = 6
+_BLOCK = 2048
 _NOMINAL_COST = 0.7  # about log 2: each code of a nominal column is one more choice of side
 
 
@@ -140,7 +141,7 @@ def _best_cut(table, codes, groups, total, count, order, least, terms, left):
 
 @njit(nogil=True, cache=True)
 def grow(codes, sizes, nominal, target, bins, ordered, earlier, rows, least, deepest, strictness):
-    """Grow the tree of one column; return (feature, mask, left): one entry a node, feature -1 at a leaf.
+    """Grow the tree of one column; return (feature, mask, left, depth): one entry a node, feature -1 at a leaf.
 
     ``codes`` (columns, rows) uint8 with ``sizes`` codes each, ``target`` the bins of the column to predict,
     ``earlier`` the columns that may split. Each side of a split keeps ``least`` rows. A split must gain more
@@ -208,17 +209,27 @@ def grow(codes, sizes, nominal, target, bins, ordered, earlier, rows, least, dee
                 depth[nodes] = depth[nodes + 1] = depth[node] + 1
                 nodes += 2
         node += 1
-    return feature[:nodes].copy(), mask[:nodes].copy(), left[:nodes].copy()
+    return feature[:nodes].copy(), mask[:nodes].copy(), left[:nodes].copy(), depth[:nodes].max()
 
 
 @njit(nogil=True, cache=True)
-def count_leaves(codes, target, bins, feature, mask, left):
-    """Count the rows of every (node, bin); only leaves are counted."""
+def count_leaves(codes, target, bins, feature, mask, left, depth):
+    """Count the rows of every (node, bin); only leaves are counted. All rows go down level by level, in blocks."""
     counts = np.zeros((feature.size, bins), np.int64)
-    for row in range(target.size):
-        node = 0
-        while feature[node] >= 0:
-            bit = (mask[node] >> np.uint64(codes[feature[node], row])) & np.uint64(1)
-            node = left[node] + 1 - np.int64(bit)
-        counts[node, target[row]] += 1
+    leads, masks = np.empty(feature.size, np.int64), np.empty(feature.size, np.uint64)
+    for node in range(feature.size):  # a leaf leads to itself
+        inner = feature[node] >= 0
+        leads[node] = (left[node] << 8 | feature[node]) if inner else node << 8
+        masks[node] = mask[node] if inner else ~np.uint64(0)
+    at = np.empty(_BLOCK, np.int64)
+    for start in range(0, target.size, _BLOCK):
+        size = min(_BLOCK, target.size - start)
+        at[:size] = 0
+        for _ in range(depth):
+            for i in range(size):
+                lead = leads[at[i]]
+                bit = (masks[at[i]] >> np.uint64(codes[lead & 0xFF, start + i])) & np.uint64(1)
+                at[i] = (lead >> 8) + 1 - np.int64(bit)
+        for i in range(size):
+            counts[at[i], target[start + i]] += 1
     return counts

@@ -18,6 +18,7 @@ from .margins import Margin
 
 BATCH_ROWS = 122_880
 _IN_MEMORY_BYTES = 1 << 29
+_SLOTS = 4096
 
 
 def encode(cursor: duckdb.DuckDBPyConnection, types: dict[str, str], margins: list[Margin], rows: int) -> np.ndarray:
@@ -89,35 +90,45 @@ def _place(margin: Margin, numbers: np.ndarray | None, texts: pa.Array | None, c
         missing = texts.is_null().to_numpy(zero_copy_only=False)
         cells[:] = np.where(found >= 0, margin.numbers + found, np.where(missing, margin.missing, margin.rest))
     if numbers is not None and margin.numbers:
-        is_atom = margin.low == margin.high
-        atoms, intervals = np.flatnonzero(is_atom), np.flatnonzero(~is_atom)
-        _place_numbers(numbers, margin.low[atoms], atoms, margin.low[intervals], intervals, cells)
+        breaks, owners = _breaks(margin)
+        _place_numbers(numbers, breaks, owners, _guide(breaks), cells)
+
+
+def _breaks(margin: Margin) -> tuple[np.ndarray, np.ndarray]:
+    """Where cells begin on the number line, ascending, and which: an atom ends just above its value."""
+    is_atom = margin.low == margin.high
+    intervals = np.flatnonzero(~is_atom)
+    atoms = margin.low[is_atom]
+    after = np.nextafter(atoms, np.inf)
+    covering = np.searchsorted(margin.low[intervals], after, side="right") - 1
+    beyond = intervals[np.maximum(covering, 0)] if len(intervals) else np.full(len(atoms), -1)
+    begins = np.concatenate([margin.low[intervals], after, atoms])
+    owners = np.concatenate([intervals, beyond, np.flatnonzero(is_atom)])
+    order = np.argsort(begins, kind="stable")  # where an atom begins as the one before ends, the atom comes last
+    return begins[order], owners[order]
+
+
+def _guide(breaks: np.ndarray) -> np.ndarray:
+    """For each of equal slots between the first and the last break: how many breaks lie at or before its begin."""
+    edges = breaks[0] + (breaks[-1] - breaks[0]) * np.arange(_SLOTS + 1) / _SLOTS
+    return np.searchsorted(breaks, edges, side="right")
 
 
 @njit(cache=True, nogil=True)
-def _search(edges, x):
-    """Index of the last edge at or below x, or -1."""
-    low, high = 0, edges.size
-    while low < high:
-        middle = (low + high) >> 1
-        if edges[middle] <= x:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
-
-
-@njit(cache=True, nogil=True)
-def _place_numbers(numbers, atoms, atom_cells, edges, edge_cells, cells):
-    """Write the cell of each finite number: its atom, else the interval that begins last at or below it."""
+def _place_numbers(numbers, breaks, owners, guide, cells):
+    """Write the cell of each finite number: the owner of the last break at or below it."""
+    first, width = breaks[0], breaks[-1] - breaks[0]
+    scale = _SLOTS / width if width > 0.0 else 0.0
     for i in range(numbers.size):
         x = numbers[i]
         if not np.isfinite(x):
             continue
-        at = _search(atoms, x)
-        if at >= 0 and atoms[at] == x:
-            cells[i] = atom_cells[at]
-        elif edges.size > 0:
-            cells[i] = edge_cells[max(_search(edges, x), 0)]
-        else:
-            cells[i] = -1
+        slot = min(max(int((x - first) * scale), 0), _SLOTS - 1) if x > first else 0
+        low, high = max(guide[slot] - 1, 0), min(guide[slot + 1] + 1, breaks.size)
+        while low < high:
+            middle = (low + high) >> 1
+            if breaks[middle] <= x:
+                low = middle + 1
+            else:
+                high = middle
+        cells[i] = owners[max(low - 1, 0)]

@@ -38,7 +38,7 @@ def number_line(
     """
     if not counted.num_rows:
         return np.empty(0), np.empty(0), np.empty(0, np.int64)
-    order = np.lexsort([counted["step"].to_numpy(), counted["atom"].to_numpy(), counted["bucket"].to_numpy()])
+    order = np.argsort(counted["bucket"].to_numpy(), kind="stable")
     bucket = counted["bucket"].to_numpy()[order]
     atom = counted["atom"].to_numpy(zero_copy_only=False)[order].astype(np.float64)
     n = counted["n"].to_numpy()[order].astype(np.int64)

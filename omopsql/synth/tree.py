@@ -8,16 +8,14 @@ context, and a pool is shared as in the shorter context, in coarse steps.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
-from omopsql.udfs import layout
 from omopsql.udfs import tree as kernel
 from omopsql.udfs.growth import MOST_BINS, MOST_CODES, chosen_rows, count_leaves, grow, pair_counts
 from omopsql.udfs.philox import philox_uniform
@@ -25,8 +23,9 @@ from omopsql.udfs.philox import philox_uniform
 from .arrays import Arrays
 from .bins import bins_of
 from .margins import Margin
-from .model import SCHEMA, Model, Row
+from .model import SCHEMA, Model
 
+CELLS = SCHEMA.field("cells").type
 STRUCTURE_ROWS = 65_536  # rows that the structure is learned on; all rows are counted
 DEEPEST = 10
 STRICTNESS = 1.0
@@ -125,7 +124,7 @@ def _grow_all(
     grown = []
     for position, j in enumerate(order):
         bins = int(targets[j].max()) + 1
-        splits = grow(
+        feature, mask, left, depth = grow(
             part,
             sizes,
             nominal,
@@ -138,7 +137,8 @@ def _grow_all(
             DEEPEST,
             STRICTNESS,
         )
-        grown.append(Grown(j, *splits, count_leaves(codes, targets[j], bins, *splits)))
+        counts = count_leaves(codes, targets[j], bins, feature, mask, left, depth)
+        grown.append(Grown(j, feature, mask, left, counts))
     return grown
 
 
@@ -150,32 +150,53 @@ def _bin_margin(margin: Margin, bins: np.ndarray) -> np.ndarray:
 def _rows(grown: list[Grown], names: list[str], min_cell: int) -> pa.Table:
     """Write the trees: a 'split' row an inner node, a 'context' row each released bin or pool of a leaf.
 
-    Cells of a split: node, left child, then the codes that go left. Cells of a context: node, then its bins; its value
-    holds the shares of the bins in the pool.
+    Cells of a split: node, left child, then the codes that go left. Cells of a context: node, then each of its bins
+    with its share in the pool.
     """
-    rows: list[Row] = []
+    parts = []
     for tree in grown:
         child = names[tree.column]
-        totals = tree.totals().sum(axis=1)
-        for node in np.flatnonzero(tree.feature >= 0):
-            bits = int(tree.mask[node])
-            codes = [code for code in range(MOST_CODES) if bits >> code & 1]
-            cells = [int(node), int(tree.left[node]), *codes]
-            rows.append(("split", [child, names[tree.feature[node]]], cells, None, int(totals[node])))
-        for leaf, bins, shares, n in _release(tree, min_cell):
-            rows.append(("context", [child], [leaf, *bins], str(shares) if len(bins) > 1 else None, n))
-    return pa.table([pa.array(a, f.type) for a, f in zip(zip(*rows, strict=True), SCHEMA, strict=True)], schema=SCHEMA)
+        totals = tree.totals()
+        inner = np.flatnonzero(tree.feature >= 0)
+        masks = (tree.mask[inner, None] >> np.arange(MOST_CODES, dtype=np.uint64) & np.uint64(1)).astype(bool)
+        cells = [[int(node), int(tree.left[node]), *np.flatnonzero(m).tolist()] for node, m in zip(inner, masks, strict=True)]
+        columns = [[child, names[feature]] for feature in tree.feature[inner]]
+        n = totals[inner].sum(axis=1)
+        parts.append(_part("split", pa.array(columns, SCHEMA.field("columns").type), pa.array(cells, CELLS), n))
+        offsets, flat, n = _released(totals, tree.feature, *_pool(totals, tree.parents(), min_cell, tree.column))
+        columns = pa.array([[child]], SCHEMA.field("columns").type).take(pa.array(np.zeros(len(n), np.int64)))
+        parts.append(_part("context", columns, pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)), n))
+    return pa.concat_tables(parts)
 
 
-def _release(tree: Grown, min_cell: int) -> Iterator[tuple[int, list[int], list[int], int]]:
-    """Yield what is released of the leaves: (node, bins, shares in the pool, rows), each of ``min_cell`` rows or more."""
-    totals = tree.totals()
-    pools, rows, shares = _pool(totals, tree.parents(), min_cell, tree.column)
-    for node in np.flatnonzero(tree.feature < 0):
-        for pool in range(pools[node].max() + 1):
-            bins = np.flatnonzero(pools[node] == pool)
-            if rows[node, pool]:
-                yield int(node), bins.tolist(), shares[node, bins].tolist(), int(rows[node, pool])
+def _part(statistic: str, columns: pa.Array, cells: pa.Array, n: np.ndarray) -> pa.Table:
+    rows = len(n)
+    named = pa.array([statistic], pa.string()).take(pa.array(np.zeros(rows, np.int64)))
+    arrays = [named, columns, cells.cast(CELLS), pa.nulls(rows, pa.string()), pa.array(n, pa.int64())]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+@njit(nogil=True, cache=True)
+def _released(counts, feature, pools, rows, shares):
+    """List what is released of the leaves: each pool's node, bins and shares as one run of integers, and its rows."""
+    nodes, bins = counts.shape
+    offsets, flat, n = [np.int32(0)], [np.int64(0)], [np.int64(0)]
+    flat.pop()
+    n.pop()
+    for node in range(nodes):
+        if feature[node] >= 0:
+            continue
+        for pool in range(bins):
+            if rows[node, pool] == 0:
+                continue
+            flat.append(np.int64(node))
+            for b in range(bins):
+                if pools[node, b] == pool:
+                    flat.append(np.int64(b))
+                    flat.append(shares[node, b])
+            offsets.append(np.int32(len(flat)))
+            n.append(rows[node, pool])
+    return np.array(offsets), np.array(flat), np.array(n)
 
 
 @njit(nogil=True, cache=True)
@@ -256,7 +277,7 @@ def compile_tree(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
         table = np.zeros(kernel.TREE, np.int64)
         table[kernel.COLUMN] = column
         table[kernel.BINS] = probabilities.shape[1]
-        table[kernel.NODES] = arrays.put(_nodes(splits, leaf_of, names))
+        table[kernel.NODES] = arrays.put(_nodes(splits, leaf_of))
         table[kernel.DEPTH] = _depth(splits)
         table[kernel.LEAVES] = arrays.put(kernel.packed_aliases(probabilities))
         table[kernel.FINE] = _put_fine(arrays, margin, bins)
@@ -270,29 +291,63 @@ def compile_tree(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
     return arrays.put(np.concatenate(tables))
 
 
-Splits = dict[int, tuple[str, int, list[int]]]
-Contexts = list[tuple[int, list[int], list[int], int]]
+Splits = dict[int, tuple[int, int, int]]  # node -> feature, left child, mask of the codes that go left
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """The released bins of a column's leaves, side by side: node, bin, and rows (a pool's rows by its shares)."""
+
+    node: np.ndarray
+    bin: np.ndarray
+    rows: np.ndarray
 
 
 def _read(model: Model, names: list[str]) -> dict[int, tuple[Splits, Contexts]]:
     """Read the trees back, in the order in which columns are drawn: a column's splits name only earlier ones."""
-    trees: dict[int, tuple[Splits, Contexts]] = {}
-    position = {name: j for j, name in enumerate(names)}
-    rows = zip(*(model.joint[name].to_pylist() for name in ("statistic", "columns", "cells", "value", "n")), strict=True)
-    for statistic, columns, cells, value, n in rows:
-        splits, contexts = trees.setdefault(position[columns[0]], ({}, []))
-        if statistic == "split":
-            splits[cells[0]] = (columns[1], cells[1], cells[2:])
-        else:
-            contexts.append((cells[0], cells[1:], json.loads(value) if value else [1], n))
+    joint = model.joint.combine_chunks()
+    is_split = pc.equal(joint["statistic"], "split").to_numpy()
+    child, feature = _column_numbers(joint["columns"], names)
+    cells = joint["cells"].chunk(0) if joint.num_rows else pa.array([], CELLS)
+    offsets, flat = cells.offsets.to_numpy(), cells.values.to_numpy()
+    n = joint["n"].to_numpy()
+    trees = {}
+    for column in range(len(names)):
+        splits = {}
+        for row in np.flatnonzero(is_split & (child == column)):
+            node, left, *codes = flat[offsets[row] : offsets[row + 1]].tolist()
+            splits[node] = (int(feature[row]), left, sum(1 << code for code in codes))
+        contexts = np.flatnonzero(~is_split & (child == column))
+        trees[column] = (splits, _contexts(offsets[contexts], offsets[contexts + 1], flat, n[contexts]))
+    return _in_drawing_order(trees)
+
+
+def _column_numbers(columns: pa.ChunkedArray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the first and the last column that each row names."""
+    lists = columns.combine_chunks()
+    lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    position = pc.index_in(lists.values, pa.array(names)).to_numpy(zero_copy_only=False)
+    offsets = lists.offsets.to_numpy()
+    return position[offsets[:-1]], position[offsets[1:] - 1]
+
+
+def _contexts(begin: np.ndarray, end: np.ndarray, flat: np.ndarray, n: np.ndarray) -> Contexts:
+    """Unfold context rows (node, then bin and share in turn) to one entry a bin."""
+    pairs = (end - begin - 1) // 2
+    row = np.repeat(np.arange(len(n)), pairs)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    at = begin[row] + 1 + 2 * within
+    share = flat[at + 1].astype(np.float64)
+    together = np.bincount(row, weights=share, minlength=len(n))
+    return Contexts(flat[begin[row]], flat[at], n[row] * share / together[row])
+
+
+def _in_drawing_order(trees: dict[int, tuple[Splits, Contexts]]) -> dict[int, tuple[Splits, Contexts]]:
     placed: dict[int, tuple[Splits, Contexts]] = {}
+    needed = {j: {feature for feature, _, _ in splits.values()} for j, (splits, _) in trees.items()}
     while len(placed) < len(trees):
-        ready = [
-            j
-            for j, (splits, _) in trees.items()
-            if j not in placed and all(position[feature] in placed for feature, _, _ in splits.values())
-        ]
-        placed[min(ready)] = trees[min(ready)]
+        column = min(j for j in trees if j not in placed and needed[j] <= placed.keys())
+        placed[column] = trees[column]
     return placed
 
 
@@ -301,22 +356,19 @@ def _leaves(splits: Splits, contexts: Contexts, margin: np.ndarray) -> tuple[np.
     nodes = sorted({0, *(left + side for _, left, _ in splits.values() for side in (0, 1))} - set(splits))
     leaf_of = {node: row for row, node in enumerate(nodes)}
     probabilities = np.zeros((len(nodes), len(margin)))
-    for node, bins, shares, n in contexts:
-        probabilities[leaf_of[node], bins] = n * np.array(shares) / sum(shares)
+    probabilities[np.searchsorted(nodes, contexts.node), contexts.bin] = contexts.rows
     totals = probabilities.sum(axis=1, keepdims=True)
     return np.where(totals > 0, probabilities / np.maximum(totals, 1e-300), margin / margin.sum()), leaf_of
 
 
-def _nodes(splits: Splits, leaf_of: dict[int, int], names: list[str]) -> np.ndarray:
+def _nodes(splits: Splits, leaf_of: dict[int, int]) -> np.ndarray:
     """The two words of every node, as ``udfs/tree.py`` reads them."""
-    position = {name: j for j, name in enumerate(names)}
     size = 1 + max([0, *(left + 1 for _, left, _ in splits.values())])
     words = np.zeros((size, 2), np.int64)
     for node in range(size):
         if node in splits:
-            feature, left, codes = splits[node]
-            mask = np.uint64(sum(1 << code for code in codes)).astype(np.int64)
-            words[node] = (mask, left << 32 | position[feature])
+            feature, left, mask = splits[node]
+            words[node] = (np.uint64(mask).astype(np.int64), left << 32 | feature)
         else:
             words[node] = (-1, node << 32 | leaf_of[node] << 8)
     return words
