@@ -33,3 +33,33 @@ def put_cell(ints, reals, record, cell, u, row, out):
         out[ints[record + NUMBER_SLOT], row] = number
     if ints[record + LABEL_SLOT] >= 0:
         out[ints[record + LABEL_SLOT], row] = label
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def put_cells(ints, reals, record, cells, places, start, size, out):
+    """Write the contents of ``size`` cells of one column into rows ``start``, ``start + 1``, ... of its slots.
+
+    ``places`` are uniform numbers: where in its cell each number lies.
+    """
+    numbers, missing = ints[record + NUMBERS], ints[record + MISSING]
+    number_slot, label_slot = ints[record + NUMBER_SLOT], ints[record + LABEL_SLOT]
+    if number_slot >= 0:
+        line = out[number_slot]
+        values = ints[record + VALUES]
+        scale, first, span = reals[values], values + 1, values + 1 + numbers
+        if numbers == ints[record + CELLS]:
+            for i in range(size):
+                cell = cells[i]
+                line[start + i] = value_in_cell(reals[first + cell], reals[span + cell], scale, places[i])
+        else:
+            for i in range(size):
+                cell = cells[i]
+                value = np.nan
+                if cell < numbers:
+                    value = value_in_cell(reals[first + cell], reals[span + cell], scale, places[i])
+                line[start + i] = value
+    if label_slot >= 0:
+        codes = out[label_slot]
+        for i in range(size):
+            cell = cells[i]
+            codes[start + i] = np.float64(cell - numbers) if cell >= numbers and cell != missing else np.nan

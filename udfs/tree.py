@@ -7,8 +7,8 @@ codes that go left, and (left child, leaf number, feature) in 32, 24 and 8 bits.
 import numpy as np
 from numba import njit
 
-from .draw import alias_table, draw_cell
-from .layout import COLUMNS, GIVEN, JOINT, RECORD, RECORDS, put_cell
+from .draw import alias_table
+from .layout import COLUMNS, GIVEN, JOINT, RECORD, RECORDS, put_cell, put_cells
 from .philox import philox_words, uniform_32
 
 # Words of a tree: the column it draws; how many bins; where its nodes, its leaves' distributions, the cells of its bins
@@ -21,6 +21,9 @@ _STREAM = 2
 _CANDIDATES = 32
 _SHARE_BITS = 24
 _UNIT_SHARE = 1.0 / (1 << _SHARE_BITS)
+_ONE, _TWO, _BYTE, _CHILD = np.uint64(1), np.uint64(2), np.uint64(8), np.uint64(32)
+_LOW, _LEAF = np.uint64(0xFF), np.uint64(0xFFFFFF)
+_UNIT_24, _UNIT_16 = 1.0 / (1 << 24), 1.0 / (1 << 16)
 
 
 @njit(nogil=True, cache=True)
@@ -38,15 +41,17 @@ def packed_aliases(probabilities):
 
 
 @njit(nogil=True, inline="always")
-def _step(ints, nodes, node, codes, row):
-    """Go down one level."""
-    mask, leads = ints[nodes + 2 * node], ints[nodes + 2 * node + 1]
-    return (leads >> 32) + 1 - ((mask >> np.int64(codes[leads & 0xFF, row])) & 1)
+def _step(words, nodes, node, codes, row):
+    """Go down one level. All indices are unsigned: signed ones would be checked for wrapping around."""
+    at = nodes + _TWO * node
+    leads = words[at + _ONE]
+    code = np.uint64(codes[leads & _LOW, row])
+    return (leads >> _CHILD) + _ONE - ((words[at] >> code) & _ONE)
 
 
 @njit(nogil=True, inline="always")
-def _leaf_number(ints, nodes, node):
-    return (ints[nodes + 2 * node + 1] >> 8) & 0xFFFFFF
+def _leaf_number(words, nodes, node):
+    return np.int64((words[nodes + _TWO * node + _ONE] >> _BYTE) & _LEAF)
 
 
 @njit(nogil=True, inline="always")
@@ -60,56 +65,70 @@ def _draw_bin(ints, leaves, leaf, bins, u):
 
 @njit(nogil=True, inline="always")
 def _draw_fine(ints, reals, fine, b, u):
-    """Draw a cell inside a bin; return it and a fresh uniform number."""
-    table, members, size = ints[fine + 3 * b], ints[fine + 3 * b + 1], ints[fine + 3 * b + 2]
-    if size == 1:
-        return ints[members], u
-    at, left = draw_cell(ints, reals, table, size, u)
-    return ints[members + at], left
+    """Draw a cell inside a bin: the bin's cells follow each other from its first."""
+    first, size = ints[fine + 3 * b], ints[fine + 3 * b + 1]
+    scaled = u * size
+    column = min(np.int64(scaled), size - 1)
+    entry = ints[fine + 3 * b + 2] + column
+    return first + (column if scaled - column < reals[entry] else ints[entry])
+
+
+@njit(nogil=True, inline="always")
+def _uniforms(first, second):
+    """Split two words into three uniform numbers: for the bin (24 bits), the cell (24), the place in it (16)."""
+    bin_, cell = (first >> _BYTE) * _UNIT_24, (second >> _BYTE) * _UNIT_24
+    place = ((first & _LOW) << _BYTE | (second & _LOW)) * _UNIT_16 + 0.5 * _UNIT_16
+    return bin_, cell, place
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill_block(ints, reals, seed, first, start, stop, codes, node, uniform, out):
-    """Write rows ``start`` to ``stop`` of ``out``. One Philox call serves two columns."""
+def _fill_block(ints, reals, seed, first, start, size, room, out):
+    """Write ``size`` rows of ``out`` from ``start``. One Philox call serves two columns."""
+    codes, node, cells, bin_draw, cell_draw, places = room
+    words = ints.view(np.uint64)
     for t in range(ints[COLUMNS]):
         tree = ints[JOINT] + t * TREE
-        nodes, leaves, fine, bins = ints[tree + NODES], ints[tree + LEAVES], ints[tree + FINE], ints[tree + BINS]
+        leaves, fine, bins = ints[tree + LEAVES], ints[tree + FINE], ints[tree + BINS]
+        nodes = np.uint64(ints[tree + NODES])
         column, code_table = ints[tree + COLUMN], ints[tree + CODES]
-        record = ints[RECORDS] + column * RECORD
-        if t & 1 == 0:
-            for i in range(stop - start):
-                words = philox_words(seed, first + start + i, t >> 1, _STREAM)
-                for k in range(4):
-                    uniform[k, i] = uniform_32(words[k])
-        node[: stop - start] = 0
+        half = t & 1
+        if half == 0:
+            for i in range(size):
+                w0, w1, w2, w3 = philox_words(seed, first + start + i, t >> 1, _STREAM)
+                bin_draw[0, i], cell_draw[0, i], places[0, i] = _uniforms(w0, w1)
+                bin_draw[1, i], cell_draw[1, i], places[1, i] = _uniforms(w2, w3)
+        node[:size] = 0
         for _ in range(ints[tree + DEPTH]):
-            for i in range(stop - start):
-                node[i] = _step(ints, nodes, node[i], codes, i)
-        for i in range(stop - start):
-            b = _draw_bin(ints, leaves, _leaf_number(ints, nodes, node[i]), bins, uniform[2 * (t & 1), i])
-            cell, u = _draw_fine(ints, reals, fine, b, uniform[2 * (t & 1) + 1, i])
+            for i in range(np.uint64(size)):
+                node[i] = _step(words, nodes, node[i], codes, i)
+        for i in range(size):
+            b = _draw_bin(ints, leaves, _leaf_number(words, nodes, node[i]), bins, bin_draw[half, i])
+            cell = _draw_fine(ints, reals, fine, b, cell_draw[half, i])
+            cells[i] = cell
             codes[column, i] = np.uint8(ints[code_table + cell])
-            put_cell(ints, reals, record, cell, u, start + i, out)
+        put_cells(ints, reals, ints[RECORDS] + column * RECORD, cells, places[half], start, size, out)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _draw_candidate(ints, reals, seed, row, candidate, codes, cells, places):
     """Draw one row with the given cells put in place; return how likely those cells are in their contexts."""
     likelihood = 1.0
+    words = ints.view(np.uint64)
     for t in range(ints[COLUMNS]):
         tree = ints[JOINT] + t * TREE
-        nodes, column = ints[tree + NODES], ints[tree + COLUMN]
-        node = np.int64(0)
+        nodes, column = np.uint64(ints[tree + NODES]), ints[tree + COLUMN]
+        node = np.uint64(0)
         for _ in range(ints[tree + DEPTH]):
-            node = _step(ints, nodes, node, codes, 0)
-        leaf = _leaf_number(ints, nodes, node)
-        words = philox_words(seed, row, t, _STREAM + 1 + candidate)
-        cells[column], places[column] = ints[tree + GIVEN_CELL], uniform_32(words[2])
+            node = _step(words, nodes, node, codes, np.uint64(0))
+        leaf = _leaf_number(words, nodes, node)
+        w0, w1, _, _ = philox_words(seed, row, t, _STREAM + 1 + candidate)
+        bin_draw, cell_draw, places[column] = _uniforms(w0, w1)
+        cells[column] = ints[tree + GIVEN_CELL]
         if cells[column] >= 0:
             likelihood *= reals[ints[tree + LIKELIHOOD] + leaf]
         else:
-            b = _draw_bin(ints, ints[tree + LEAVES], leaf, ints[tree + BINS], uniform_32(words[0]))
-            cells[column], places[column] = _draw_fine(ints, reals, ints[tree + FINE], b, uniform_32(words[1]))
+            b = _draw_bin(ints, ints[tree + LEAVES], leaf, ints[tree + BINS], bin_draw)
+            cells[column] = _draw_fine(ints, reals, ints[tree + FINE], b, cell_draw)
         codes[column, 0] = np.uint8(ints[ints[tree + CODES] + cells[column]])
     return likelihood
 
@@ -145,6 +164,13 @@ def fill_tree(ints, reals, seed, first, out):
         _fill_given(ints, reals, seed, first, out)
         return
     block = min(_BLOCK, out.shape[1])
-    codes, node, uniform = np.zeros((ints[COLUMNS], block), np.uint8), np.zeros(block, np.int64), np.empty((4, block))
+    room = (
+        np.zeros((ints[COLUMNS], block), np.uint8),
+        np.zeros(block, np.uint64),
+        np.empty(block, np.int64),
+        np.empty((2, block)),
+        np.empty((2, block)),
+        np.empty((2, block)),
+    )
     for start in range(0, out.shape[1], _BLOCK):
-        _fill_block(ints, reals, seed, first, start, min(start + _BLOCK, out.shape[1]), codes, node, uniform, out)
+        _fill_block(ints, reals, seed, first, start, min(_BLOCK, out.shape[1] - start), room, out)

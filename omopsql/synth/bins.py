@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from .margins import Margin
 
@@ -43,15 +44,17 @@ def _line_bins(n: np.ndarray, room: int) -> np.ndarray:
         share *= 1.1
 
 
-def _joined(n: np.ndarray, share: float) -> np.ndarray:
-    bins = np.empty(len(n), np.int64)
+@njit(nogil=True, cache=True)
+def _joined(n, share):
+    bins = np.empty(n.size, np.int64)
     current, held = 0, 0.0
-    for i, rows in enumerate(n):
+    for i in range(n.size):
+        rows = n[i]
         heavy = rows >= 0.9 * share
-        if held and (heavy or held + 0.5 * rows > share):
+        if held > 0.0 and (heavy or held + 0.5 * rows > share):
             current, held = current + 1, 0.0
         bins[i] = current
         held += rows
-        if heavy and i + 1 < len(n):
+        if heavy and i + 1 < n.size:
             current, held = current + 1, 0.0
     return bins

@@ -28,7 +28,7 @@ from .model import SCHEMA, Model
 CELLS = SCHEMA.field("cells").type
 STRUCTURE_ROWS = 65_536  # rows that the structure is learned on; all rows are counted
 DEEPEST = 10
-STRICTNESS = 1.0
+STRICTNESS = 1.5
 SHARES = 64  # steps in which a pool is shared: coarse, so that counts of shorter contexts cannot be solved for
 ZERO_EXPECTED = 3.0  # an empty bin where this many rows were expected stays empty
 
@@ -383,10 +383,9 @@ def _depth(splits: Splits) -> int:
 
 
 def _put_fine(arrays: Arrays, margin: Margin, bins: np.ndarray) -> int:
-    """Alias tables of the cells inside each bin: a directory (table, first cell index, size), then the tables."""
+    """Put the alias tables of the cells inside each bin, and a directory of them: first cell, how many, table."""
     directory = []
     for b in range(int(bins.max()) + 1):
         members = np.flatnonzero(bins == b)
-        table = arrays.put_alias(np.maximum(margin.n[members], 1e-9)) if len(members) > 1 else -1
-        directory.append((table, arrays.put(members), len(members)))
+        directory.append((members[0], len(members), arrays.put_alias(np.maximum(margin.n[members], 1e-9))))
     return arrays.put(np.array(directory))
