@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import re
 from dataclasses import dataclass
 
 import ibis
-import ibis.expr.datatypes as dt
+import ibis.expr.datatypes as ibis_types
 import ibis.expr.types as ir
 
 NUMBER = "number"  # cells on a number line: integers, decimals, dates, times, booleans
@@ -60,20 +62,20 @@ def is_integer(sql_type: str) -> bool:
     return bool(_INTEGERS.match(sql_type.upper()))
 
 
-def ibis_type(sql_type: str) -> dt.DataType:
+def ibis_type(sql_type: str) -> ibis_types.DataType:
     """The Ibis type under which a column is read."""
     base = sql_type.upper()
     if base == "BOOLEAN":
-        return dt.boolean
+        return ibis_types.boolean
     if base == "DATE":
-        return dt.date
+        return ibis_types.date
     if base == "TIME":
-        return dt.time
+        return ibis_types.time
     if base.startswith("TIMESTAMP"):
-        return dt.timestamp
+        return ibis_types.timestamp
     if base == "FLOAT":
-        return dt.float32
-    return dt.string if first_kind(sql_type) == CATEGORY else dt.float64
+        return ibis_types.float32
+    return ibis_types.string if first_kind(sql_type) == CATEGORY else ibis_types.float64
 
 
 def number(value: ir.Value, sql_type: str) -> ir.FloatingValue:
@@ -96,6 +98,20 @@ def number_in_text(value: ir.StringValue, decimals: int) -> ir.FloatingValue:
         days = value.try_cast("date").delta(ibis.date("1970-01-01"), unit="day").cast("float64")
         return ibis.ifelse(value.re_search(DATE_PATTERN), days, ibis.null("float64"))
     return ibis.ifelse(value.re_search(NUMBER_PATTERN), value.try_cast("float64"), ibis.null("float64"))
+
+
+def shown(column: Column, value: float) -> str:
+    """Put a number of a column's line in words: a date as a date, a boolean as a boolean."""
+    base = column.type.upper()
+    if base == "DATE" or (column.kind == NUMBER_TEXT and column.decimals < 0):
+        return str(dt.date(1970, 1, 1) + dt.timedelta(days=math.floor(value)))
+    if base.startswith("TIMESTAMP"):
+        return str(dt.datetime(1970, 1, 1) + dt.timedelta(seconds=value))
+    if base == "TIME":
+        return str((dt.datetime(1970, 1, 1) + dt.timedelta(seconds=value)).time())
+    if base == "BOOLEAN":
+        return str(value > 0).lower()
+    return f"{value:.10g}"
 
 
 def number_sql(column: Column, value: str) -> str:

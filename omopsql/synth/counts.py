@@ -7,7 +7,10 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from .columns import DATE_PATTERN, NUMBER_PATTERN, UNLEARNED, first_kind, ibis_type
+from omopsql.quoting import identifier
+from omopsql.relation import Relation
+
+from .columns import CATEGORY, DATE_PATTERN, NUMBER_PATTERN, UNLEARNED, first_kind, ibis_type
 
 SOURCE = "omopsql_source"
 
@@ -20,6 +23,14 @@ def value_bucket(x: float) -> int:
 @ibis.udf.scalar.builtin(name="omopsql_resolution")
 def resolution(x: float) -> float:
     """Step that a number is a multiple of."""
+
+
+def create_source(cursor: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Make the source readable as the temporary view that every expression reads. Labels of any type become text."""
+    labels = [n for n, t in relation.columns.items() if first_kind(t) == CATEGORY and t != "VARCHAR"]
+    replaced = ", ".join(f"CAST({identifier(name)} AS VARCHAR) AS {identifier(name)}" for name in labels)
+    everything = f"SELECT * REPLACE ({replaced})" if labels else "SELECT *"
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {SOURCE} AS {everything} FROM {relation.sql}")
 
 
 def source_expression(columns: dict[str, str]) -> ir.Table:

@@ -67,7 +67,8 @@ def _column(margin: Margin, min_cell: int) -> str:
     if margin.numbers > atoms:
         parts.append(f"{margin.numbers - atoms} intervals")
     if margin.numbers:
-        parts.append(f"between {margin.low[0]:g} and {margin.high[-1]:g}")
+        low, high = float(margin.low[0]), float(margin.high[-1])
+        parts.append(f"between {c.shown(column, low)} and {c.shown(column, high)}")
     if margin.labels:
         parts.append(f"{len(margin.labels)} labels")
     if margin.has_rest:

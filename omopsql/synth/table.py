@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 import pyarrow as pa
 
@@ -15,8 +17,9 @@ from omopsql.transport import generator
 from . import columns as c
 from .choose import fit_joint
 from .compile import compile_model, slots_of
-from .counts import SOURCE
+from .counts import SOURCE, create_source
 from .encode import encode
+from .given import given_cells, given_sql
 from .margins import Margin, Survey
 from .model import SCHEMA, Model
 
@@ -38,19 +41,23 @@ def copula_fit(
     for, as in {'code': 'category', 'note': 'skip'}: number, category, identifier or skip. method is copula (one
     latent normal a column), tree (each column given earlier ones), independent, or auto, which chooses by the data.
     """
-    if method not in METHODS:
-        raise OmopsqlError(f"copula_fit: method {method!r} is none of {', '.join(METHODS)}")
-    if min_cell < 1:
-        raise OmopsqlError(f"copula_fit: min_cell is {min_cell}; it must be at least 1")
+    _check_fit(method, min_cell)
     with caller.cursor() as cursor:
-        return fit(cursor, source, columns or {}, method, min_cell).to_table()
+        return fit(cursor, source, columns or Options(), method, min_cell).to_table()
+
+
+def _check_fit(method: str, min_cell: int) -> None:
+    if method not in METHODS:
+        raise OmopsqlError(f"method {method!r} is none of {', '.join(METHODS)}")
+    if min_cell < 1:
+        raise OmopsqlError(f"min_cell is {min_cell}; it must be at least 1")
 
 
 def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
     """Fit a model on a connection of its own. Raises OmopsqlError when there is too little to learn from."""
     relation = resolve(cursor, source)
     kinds = _asked_kinds(columns, relation.columns, source)
-    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {SOURCE} AS FROM {relation.sql}")
+    create_source(cursor, relation)
     rows = int(cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
     if rows == 0:
         raise OmopsqlError(f"{source} has no rows; there is nothing to learn")
@@ -97,24 +104,46 @@ def copula_sample(caller: Caller, model: str, n: int, seed: int = 0, given: Opti
     model is the name of the model's table or its Parquet file. The same model, seed and row number give the same
     row, whatever n is. given fixes columns, as in {'sex': 'F'}: the others follow as they do in such rows.
     """
-    if n < 0:
-        raise OmopsqlError(f"copula_sample: n is {n}; ask for 0 or more rows")
     with caller.cursor() as cursor:
-        return sample_sql(cursor, read_model(cursor, model), n, seed)
+        return sample_sql(cursor, read_model(cursor, model), n, seed, given or {})
 
 
-def sample_sql(cursor: duckdb.DuckDBPyConnection, model: Model, n: int, seed: int) -> str:
-    """Write the query that yields ``n`` rows of a model."""
-    source, slots = generator.source_sql(cursor, compile_model(model), n, seed)
-    position = 0
+@expression(
+    family="synth",
+    examples=("SELECT count(*) FROM omopsql.synthesize('patients.parquet', 1000, seed := 42) --> 1000",),
+)
+def synthesize(
+    caller: Caller,
+    source: str,
+    n: int,
+    seed: int = 0,
+    given: Options | None = None,
+    columns: Options | None = None,
+    method: str = "auto",
+    min_cell: int = 10,
+) -> str:
+    """Learn a table and generate n synthetic rows of it at once: copula_fit and copula_sample in one call.
+
+    The model is not kept. The parameters are those of copula_fit and copula_sample.
+    """
+    _check_fit(method, min_cell)
+    with caller.cursor() as cursor:
+        return sample_sql(cursor, fit(cursor, source, columns or Options(), method, min_cell), n, seed, given or {})
+
+
+def sample_sql(cursor: duckdb.DuckDBPyConnection, model: Model, n: int, seed: int, given: dict[str, Any]) -> str:
+    """Write the query that yields ``n`` rows of a model. Raises OmopsqlError for a bad ``n`` or ``given``."""
+    if n < 0:
+        raise OmopsqlError(f"n is {n}; ask for 0 or more rows")
+    compiled = compile_model(model, given_cells(model, given))
+    source, slots = generator.source_sql(cursor, compiled, n, seed)
     selected = []
     for margin in model.margins:
-        taken = 0
-        if margin.column.kind in c.LEARNED:
-            taken = sum(slots_of(margin))
-        value = _column_sql(margin, slots[position : position + taken])
-        selected.append(f"{value} AS {identifier(margin.column.name)}")
-        position += taken
+        name = margin.column.name
+        taken = sum(slots_of(margin)) if margin.column.kind in c.LEARNED else 0
+        own, slots = slots[:taken], slots[taken:]
+        value = given_sql(margin, given[name]) if name in given else _column_sql(margin, own)
+        selected.append(f"{value} AS {identifier(name)}")
     return f"SELECT {', '.join(selected)} FROM {source}"
 
 
@@ -123,12 +152,12 @@ def _column_sql(margin: Margin, slots: list[str]) -> str:
     column = margin.column
     if column.kind == c.IDENTIFIER:
         return c.key_sql(column)
-    if not slots:
-        return f"CAST(NULL AS {column.type})"
     has_number, has_label = slots_of(margin)
     values = []
-    if has_label:
+    if slots and has_label:
         values.append(c.label_sql(column, slots[-1]))
-    if has_number:
+    if slots and has_number:
         values.append(c.number_sql(column, slots[0]))
-    return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
+    if len(values) == 2:
+        return f"coalesce({', '.join(values)})"
+    return values[0] if values else f"CAST(NULL AS {column.type})"
