@@ -1,7 +1,8 @@
 """Public grids for numbers: buckets of constant relative width, and the precision that a value shows.
 
 The grid depends on no data, so counts of two hospitals fall on the same edges and can be added. A bucket is the sign,
-exponent and first 20 mantissa bits of a double: about one millionth of the value wide. Bucket order is value order.
+exponent and first 32 mantissa bits of a double: 2^-32 of the value wide, so that a second of a timestamp is seen. Bucket
+order is value order.
 """
 
 import math
@@ -12,8 +13,8 @@ from numba.extending import intrinsic
 
 from omopsql.registry import kernel
 
-_MANTISSA_BITS_DROPPED = np.int64(32)
-_LARGEST_BUCKET = np.int64(0x7FEFFFFF)
+_MANTISSA_BITS_DROPPED = np.int64(20)
+_LARGEST_BUCKET = np.int64(0x7FEFFFFFFFF)
 _DECIMALS = 9
 _TOLERANCE = 1e-9
 
@@ -39,9 +40,9 @@ def _magnitude_low(bucket):
     return _from_bits(min(bucket, _LARGEST_BUCKET) << _MANTISSA_BITS_DROPPED)
 
 
-@kernel(family="synth", example="SELECT omopsql.value_bucket(1.0) = omopsql.value_bucket(1.0000001) --> True")
+@kernel(family="synth", example="SELECT omopsql.value_bucket(1.0) = omopsql.value_bucket(1.0000000001) --> True")
 def value_bucket(x: float) -> int:
-    """Public bucket of a number: about one millionth of the value wide, in the order of the values.
+    """Public bucket of a number: 2^-32 of the value wide, in the order of the values.
 
     0 and subnormal numbers fall in bucket 0, NaN with the largest.
     """

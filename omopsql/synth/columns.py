@@ -111,7 +111,7 @@ def shown(column: Column, value: float) -> str:
         return str((dt.datetime(1970, 1, 1) + dt.timedelta(seconds=value)).time())
     if base == "BOOLEAN":
         return str(value > 0).lower()
-    return f"{value:.10g}"
+    return f"{round(value / column.unit) * column.unit if column.unit else value:.10g}"
 
 
 def number_sql(column: Column, value: str) -> str:

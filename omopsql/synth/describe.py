@@ -63,14 +63,14 @@ def _column(margin: Margin, min_cell: int) -> str:
     parts = []
     atoms = int((margin.low == margin.high).sum())
     if atoms:
-        parts.append(f"{atoms} single values")
+        parts.append(_counted(atoms, "single value"))
     if margin.numbers > atoms:
-        parts.append(f"{margin.numbers - atoms} intervals")
+        parts.append(_counted(margin.numbers - atoms, "interval"))
     if margin.numbers:
         low, high = float(margin.low[0]), float(margin.high[-1])
         parts.append(f"between {c.shown(column, low)} and {c.shown(column, high)}")
     if margin.labels:
-        parts.append(f"{len(margin.labels)} labels")
+        parts.append(_counted(len(margin.labels), "label"))
     if margin.has_rest:
         parts.append(f"{margin.n[margin.rest]} rows with labels of fewer than {min_cell} rows each, pooled without their text")
     if margin.has_missing:
@@ -78,3 +78,7 @@ def _column(margin: Margin, min_cell: int) -> str:
     if margin.has_missing and len(margin.n) == 1:
         parts = ["holds only NULL, or too few values to release: comes back NULL"]
     return f"{column.type}, {column.kind}{note}: {', '.join(parts)}"
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

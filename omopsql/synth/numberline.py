@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyarrow as pa
 from numba import njit
@@ -12,6 +14,7 @@ MAX_INTERVALS = 1024  # finer cells tell an analyst nothing more
 MAX_ATOMS = 1024
 _STEPS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 _SHARE_ON_STEP = 0.999
+_SLACK = 0.1  # of an interval: how far its edges may move to a round number
 
 
 def unit_of(counted: pa.Table) -> float:
@@ -72,6 +75,7 @@ def _intervals(
     low, high = _lower_edges(first), _lower_edges(last + 1)
     if len(low) > 1:
         _hide_extremes(bucket, n, low, high)
+        _round_edges(low, high)
     return low, high, count
 
 
@@ -121,3 +125,28 @@ def _told_width(reach: np.ndarray, n: np.ndarray, limit: float) -> float:
     """Width of an end interval: twice the mean reach, as if values lay evenly, but always inside the data."""
     mean = float(np.average(np.minimum(reach, max(limit, 0.0)), weights=n))
     return next((factor * mean for factor in (2.0, 1.5) if factor * mean < reach.max()), mean)
+
+
+@njit(cache=True)
+def _round_edges(low, high):
+    """Move every inner edge outward to a round number, so that it is no single person's value.
+
+    An edge moves by at most ``_SLACK`` of its interval, and never into the neighbour.
+    """
+    for i in range(low.size):
+        slack = _SLACK * (high[i] - low[i])
+        if i > 0:
+            low[i] = _roundest(max(low[i] - slack, high[i - 1]), low[i])
+        if i + 1 < low.size:
+            high[i] = _roundest(high[i], min(high[i] + slack, low[i + 1]))
+
+
+@njit(cache=True)
+def _roundest(a, b):
+    """A number in [a, b] that is a whole multiple of the largest power of two possible."""
+    if not b > a:
+        return b
+    step = 2.0 ** math.floor(math.log2(b - a) + 1.0)
+    while math.floor(b / step) * step < a:
+        step *= 0.5
+    return math.floor(b / step) * step
