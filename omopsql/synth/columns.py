@@ -21,6 +21,7 @@ LEARNED = (NUMBER, CATEGORY, NUMBER_TEXT)
 KINDS = (*LEARNED, IDENTIFIER, UNLEARNED)
 
 NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+PADDED_PATTERN = r"\.[0-9]*0$"
 DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 _INTEGERS = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$")
@@ -37,6 +38,7 @@ class Column:
 
     ``unit`` is the step between numbers (0: none), in the column's own number line: days for dates, seconds for
     timestamps and times. ``decimals`` is how many digits a number text shows after the point; -1 marks a date text.
+    ``trimmed`` says that it shows no zeros at the end of them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Column:
     kind: str
     unit: float = 0.0
     decimals: int = 0
+    trimmed: bool = False
     note: str = ""
 
 
@@ -120,7 +123,8 @@ def number_sql(column: Column, value: str) -> str:
     if column.kind == NUMBER_TEXT:
         if column.decimals < 0:
             return f"CAST({_date_sql(value)} AS VARCHAR)"
-        return f"format('{{:.{column.decimals}f}}', {value})"
+        padded = f"format('{{:.{column.decimals}f}}', {value})"
+        return f"regexp_replace({padded}, '\\.?0+$', '')" if column.trimmed else padded
     if base == "DOUBLE":
         return value
     if base == "DATE":

@@ -10,7 +10,7 @@ import pyarrow as pa
 from omopsql.quoting import identifier
 from omopsql.relation import Relation
 
-from .columns import CATEGORY, DATE_PATTERN, NUMBER_PATTERN, UNLEARNED, first_kind, ibis_type
+from .columns import CATEGORY, DATE_PATTERN, NUMBER_PATTERN, PADDED_PATTERN, UNLEARNED, first_kind, ibis_type
 
 SOURCE = "omopsql_source"
 
@@ -64,8 +64,8 @@ def number_cells(values: ir.Table, min_cell: int) -> ir.Table:
 def label_counts(values: ir.Table, min_cell: int) -> ir.Table:
     """Count the labels (column ``value``) that at least ``min_cell`` rows share; pool the rest in one NULL row.
 
-    The pooled row also tells how many texts it holds, their characters and blanks, and how many rows look like
-    numbers or dates, so that identifiers, free text and numbers written as text are recognised.
+    The pooled row also tells how many texts it holds, their characters and blanks, and how many rows look like numbers
+    or dates and with how many decimals, so that identifiers, free text and numbers written as text are recognised.
     """
     present = values.filter(values.value.notnull())
     counted = present.group_by("value").agg(n=ibis._.count())
@@ -78,6 +78,7 @@ def label_counts(values: ir.Table, min_cell: int) -> ir.Table:
         blanks=(text.length() - text.replace(" ", "").length()) * counted.n,
         numbers=ibis.ifelse(is_number, counted.n, 0),
         dates=ibis.ifelse(text.re_search(DATE_PATTERN), counted.n, 0),
+        padded=ibis.ifelse(text.re_search(PADDED_PATTERN), counted.n, 0),
         decimals=ibis.ifelse(is_number, digits, ibis.null("int64")),
     )
     return told.group_by("label").agg(
@@ -87,6 +88,7 @@ def label_counts(values: ir.Table, min_cell: int) -> ir.Table:
         blanks=told.blanks.sum(),
         numbers=told.numbers.sum(),
         dates=told.dates.sum(),
+        padded=told.padded.sum(),
         fewest_decimals=told.decimals.min(),
         most_decimals=told.decimals.max(),
     )

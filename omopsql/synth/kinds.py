@@ -33,12 +33,11 @@ def text_kind(
 ) -> tuple[str | None, str]:
     """Recognise identifiers, free text, and numbers or dates written as text; None means a plain category."""
     numbers, dates = sum(row["numbers"] for row in told), sum(row["dates"] for row in told)
-    steps = {row["fewest_decimals"] for row in told} | {row["most_decimals"] for row in told}
     rare = pooled["n"] / present
     different = pooled["values"] / pooled["n"]
     if rare > 0.9 and pooled["values"] == pooled["n"] and _named_like_key(name):
         return IDENTIFIER, "every value is different"
-    if rare > 0.05 and (dates >= 0.95 * present or (numbers >= 0.5 * present and len(steps - {None}) == 1)):
+    if rare > 0.05 and (dates >= 0.95 * present or numbers >= 0.5 * present):
         return NUMBER_TEXT, ""
     if rare > 0.5 and different > 0.5:
         words = 1 + pooled["blanks"] / pooled["n"]

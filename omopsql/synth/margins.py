@@ -113,8 +113,10 @@ class Survey:
         low, high, n = number_line(counted, unit, self.rows, self.min_cell)
         labels = [row for row in kept if not row["dates" if dates else "numbers"]]
         note = "dates written as text" if dates else "numbers written as text"
-        column = Column(name, sql_type, c.NUMBER_TEXT, unit, decimals, note)
         present = sum(row["n"] for row in every)
+        fewest = min((row["fewest_decimals"] for row in every if row["fewest_decimals"] is not None), default=0)
+        trimmed = 0 <= fewest < decimals and sum(row["padded"] for row in every) <= 0.01 * present
+        column = Column(name, sql_type, c.NUMBER_TEXT, unit, decimals, trimmed, note)
         rest = present - total(counted) - sum(row["n"] for row in labels)
         return self._complete(column, low, high, n, labels, rest, self.rows - present)
 
