@@ -11,7 +11,6 @@ from omopsql.synth.margins import Margin
 from omopsql.synth.model import Model
 from omopsql.synth.tree import _pool, column_order, fit_tree
 from omopsql.udfs.draw import alias_table, draw_cell
-from omopsql.udfs.growth import chosen_rows
 
 MIN_CELL = 10
 
@@ -124,11 +123,3 @@ def test_what_is_left_of_a_draw_is_a_uniform_number_again(u):
     cell, left = draw_cell(aliases, shares, 0, 3, u)
     assert 0 <= cell < 3
     assert 0.0 <= left <= 1.0
-
-
-def test_structure_rows_are_a_fixed_choice():
-    chosen = chosen_rows(100_000, 10_000)
-    assert np.array_equal(chosen, chosen_rows(100_000, 10_000))
-    assert len(chosen) == pytest.approx(10_000, rel=0.05)
-    assert (np.diff(chosen) > 0).all()
-    assert np.array_equal(chosen_rows(50, 100), np.arange(50))

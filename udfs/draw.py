@@ -8,6 +8,8 @@ import math
 import numpy as np
 from numba import njit
 
+_BELOW_1 = 1.0 - 2.0**-53
+
 
 @njit(inline="always", nogil=True)
 def draw_cell(ints, reals, offset, size, u):
@@ -18,7 +20,7 @@ def draw_cell(ints, reals, offset, size, u):
     """
     scaled = u * size
     column = min(np.int64(scaled), size - 1)
-    left = scaled - column
+    left = min(scaled - column, _BELOW_1)  # u just below 1 may round up
     share = reals[offset + column]
     if left < share:
         return column, left / share

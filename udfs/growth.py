@@ -8,28 +8,11 @@ import math
 import numpy as np
 from numba import njit
 
-from .philox import philox_words
-
 MOST_CODES = 64  # codes of a column that may stand in a split: one bit each
 MOST_BINS = 32  # bins of the column that the tree predicts
 _ROUNDS = 6
 _BLOCK = 2048
 _NOMINAL_COST = 0.7  # about log 2: each code of a nominal column is one more choice of side
-
-
-@njit(nogil=True, cache=True)
-def chosen_rows(rows, most):
-    """Choose at most ``most`` of ``rows`` rows by a hash of their number, in order."""
-    if rows <= most:
-        return np.arange(rows)
-    limit = np.uint64(4294967296.0 * most / rows)
-    chosen = np.empty(most, np.int64)
-    found = 0
-    for row in range(rows):
-        if found < most and philox_words(0, row, 0, 9)[0] < limit:
-            chosen[found] = row
-            found += 1
-    return chosen[:found]
 
 
 @njit(nogil=True, cache=True)

@@ -32,6 +32,14 @@ def bins_of(margin: Margin, most: int) -> np.ndarray:
     return bins
 
 
+def coded(cells: np.ndarray, maps: list[np.ndarray]) -> np.ndarray:
+    """Map cells (columns, rows) to the bins that ``maps`` give them, uint8."""
+    codes = np.empty(cells.shape, np.uint8)
+    for j, bin_of_cell in enumerate(maps):
+        np.take(bin_of_cell.astype(np.uint8), cells[j], out=codes[j])
+    return codes
+
+
 def _line_bins(n: np.ndarray, room: int) -> np.ndarray:
     """Join neighbours into at most ``room`` bins: close one when it holds its share; a heavy cell stands alone."""
     if len(n) <= room:

@@ -5,11 +5,29 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .gates import mixed
-
 _BLOCK = 2048
 _STRIP = 64  # products of scores up to 4096 x 4096: so many of them fit into 32 bits
 _PRIME = np.uint64(0x100000001B3)
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+
+
+@njit(nogil=True, inline="always")
+def mixed(word):
+    """Mix the bits of a 64-bit word. Source: splitmix64, G. L. Steele, D. Lea, C. H. Flood, OOPSLA 2014."""
+    word += _STEP
+    word = (word ^ (word >> _SHIFTS[0])) * _FIRST
+    word = (word ^ (word >> _SHIFTS[1])) * _SECOND
+    return word ^ (word >> _SHIFTS[2])
+
+
+@njit(nogil=True, cache=True)
+def sum_words(cells, first, sums):
+    """Sum a random word a row over the rows of each cell from ``first`` on: where sums are equal, so are the rows."""
+    for i in range(cells.size):
+        if cells[i] >= first:
+            sums[cells[i] - first] += mixed(np.uint64(i))
 
 
 @njit(nogil=True, cache=True)
@@ -89,7 +107,7 @@ def cross_counts(first, second, first_bins, second_bins, table):
 def _add_products(scores, rows, products):
     """Add the products of all pairs of latents over a block, in 32 bits within a strip, in 64 across strips."""
     for i in range(scores.shape[0]):
-        for j in range(i):
+        for j in range(i + 1):
             total = np.int64(0)
             for start in range(0, rows, _STRIP):
                 first, second = scores[i, start : start + _STRIP], scores[j, start : start + _STRIP]
@@ -102,7 +120,8 @@ def _add_products(scores, rows, products):
 
 @njit(nogil=True, cache=True)
 def score_products(cells, stratifier, stratum_of, columns, strides, offsets, scores, products):
-    """Add up the products of scores of every pair of latents, over all rows, into the lower half of ``products``.
+    """Add up the products of scores of every pair of latents, over all rows, into the lower half of ``products``,
+    diagonal included.
 
     ``cells``: (columns, rows). Latent k scores the cells of column ``columns[k]`` by the table at ``offsets[k]`` of
     ``scores`` (int16), one row of ``strides[k]`` cells a stratum (0: all share one). ``stratum_of`` gives the stratum of

@@ -75,12 +75,37 @@ def compile_model(model: Model, given: dict[int, int] | None = None) -> Generato
             slots.append(slot_labels(margin))
         records.append(record)
     start = arrays.put(np.concatenate(records) if records else np.zeros(0))
+    return _finished(model, arrays, start, slots, given)
+
+
+def _finished(
+    model: Model, arrays: Arrays, records: int, slots: list[tuple[str, ...] | None], given: dict[int, int]
+) -> Generator:
+    """Put the method's own tables and the header."""
     code, compile_joint = _METHODS[model.method]
-    joint = compile_joint(model, arrays, given) if records else 0
+    joint = compile_joint(model, arrays, given) if model.learned else 0
     ints, reals = arrays.joined()
-    ints[[layout.METHOD, layout.COLUMNS, layout.RECORDS, layout.JOINT]] = (code, len(records), start, joint)
+    ints[[layout.METHOD, layout.COLUMNS, layout.RECORDS, layout.JOINT]] = (code, len(model.learned), records, joint)
     ints[layout.GIVEN] = len(given)
     return Generator(ints, reals, tuple(slots), fill_table)
+
+
+def compile_cells(model: Model) -> Generator:
+    """Compile a model to a generator of cells: one slot a learned column, which holds the number of its cell."""
+    arrays = Arrays()
+    arrays.put(np.zeros(layout.HEADER))
+    start = put_cell_records(arrays, [margin.n for margin in model.learned])
+    return _finished(model, arrays, start, [None] * len(model.learned), {})
+
+
+def put_cell_records(arrays: Arrays, counts: list[np.ndarray]) -> int:
+    """Put records under which every column's content is its cell's own number; ``counts`` are the rows of its cells."""
+    records = np.full((len(counts), layout.RECORD), -1, np.int64)
+    for j, n in enumerate(counts):
+        records[j, layout.NUMBER_SLOT], records[j, layout.NUMBERS], records[j, layout.CELLS] = j, len(n), len(n)
+        records[j, layout.VALUES] = arrays.put(reals=np.concatenate([[1.0], np.arange(len(n)), np.ones(len(n))]))
+        records[j, layout.ALIAS] = arrays.put_alias(np.maximum(n, 1e-9))
+    return arrays.put(records)
 
 
 def _record(margin: Margin, arrays: Arrays, slot: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import duckdb
 import ibis
 import ibis.expr.types as ir
@@ -10,9 +12,20 @@ import pyarrow as pa
 from omopsql.quoting import identifier
 from omopsql.relation import Relation
 
-from .columns import CATEGORY, DATE_PATTERN, NUMBER_PATTERN, PADDED_PATTERN, UNLEARNED, first_kind, ibis_type
+from .columns import (
+    CATEGORY,
+    DATE_PATTERN,
+    NUMBER_PATTERN,
+    PADDED_PATTERN,
+    UNLEARNED,
+    first_kind,
+    ibis_type,
+    number,
+    number_in_text,
+)
 
 SOURCE = "omopsql_source"
+_COLUMN = "omopsql_column"  # the one column that is being counted
 
 
 @ibis.udf.scalar.builtin(name="omopsql_value_bucket")
@@ -34,16 +47,40 @@ def create_source(cursor: duckdb.DuckDBPyConnection, relation: Relation) -> None
 
 
 def source_expression(columns: dict[str, str]) -> ir.Table:
-    """The source as an Ibis table, under the name that ``run`` reads."""
+    """The source as an Ibis table, under the name of its view."""
     schema = {name: ibis_type(sql_type) for name, sql_type in columns.items() if first_kind(sql_type) != UNLEARNED}
     return ibis.table(schema, name=SOURCE)
 
 
-def run(cursor: duckdb.DuckDBPyConnection, expression: ir.Table) -> pa.Table:
-    """Run an expression over the source on the caller's database. Sums come back as 64-bit integers."""
-    table = cursor.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_table()
+def count(cursor: duckdb.DuckDBPyConnection, name: str, query: str) -> pa.Table:
+    """Run a counting query over one column of the source. Sums come back as 64-bit integers."""
+    read = f"SELECT {identifier(name)} AS v FROM {SOURCE}"
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {_COLUMN} AS {read}")
+    table = cursor.sql(query).to_arrow_table()
     whole = [pa.field(f.name, pa.int64() if pa.types.is_decimal(f.type) else f.type) for f in table.schema]
     return table.cast(pa.schema(whole))
+
+
+@cache
+def number_query(sql_type: str, min_cell: int) -> str:
+    """The query that counts a column of a number-like type."""
+    column = ibis.table({"v": ibis_type(sql_type)}, name=_COLUMN)
+    return str(ibis.to_sql(number_cells(column.select(value=number(column.v, sql_type)), min_cell), dialect="duckdb"))
+
+
+@cache
+def number_text_query(decimals: int, min_cell: int) -> str:
+    """The query that counts the numbers (or dates, ``decimals`` -1) in a text column."""
+    column = ibis.table({"v": "string"}, name=_COLUMN)
+    values = column.select(value=number_in_text(column.v, decimals))
+    return str(ibis.to_sql(number_cells(values, min_cell), dialect="duckdb"))
+
+
+@cache
+def label_query(min_cell: int) -> str:
+    """The query that counts a column of labels."""
+    column = ibis.table({"v": "string"}, name=_COLUMN)
+    return str(ibis.to_sql(label_counts(column.select(value=column.v), min_cell), dialect="duckdb"))
 
 
 def number_cells(values: ir.Table, min_cell: int) -> ir.Table:

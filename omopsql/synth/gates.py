@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .cell_sums import sum_words
 from .latent import SharedGate, apart, coarse_bins
 from .margins import Margin
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
-
 Prints = dict[int, int]  # the rows of a cell, as a number -> the cell
-
-
-@njit(nogil=True, inline="always")
-def mixed(word):
-    """Mix the bits of a 64-bit word. Source: splitmix64, G. L. Steele, D. Lea, C. H. Flood, OOPSLA 2014."""
-    word += _STEP
-    word = (word ^ (word >> _SHIFTS[0])) * _FIRST
-    word = (word ^ (word >> _SHIFTS[1])) * _SECOND
-    return word ^ (word >> _SHIFTS[2])
-
-
-@njit(nogil=True, cache=True)
-def _sum_words(cells, first, sums):
-    """Sum a random word a row over the rows of each cell from ``first`` on: where sums are equal, so are the rows."""
-    for i in range(cells.size):
-        if cells[i] >= first:
-            sums[cells[i] - first] += mixed(np.uint64(i))
 
 
 def shared_gates(cells: np.ndarray, margins: list[Margin]) -> list[SharedGate]:
@@ -59,7 +38,7 @@ def _prints(cells: np.ndarray, margin: Margin) -> Prints:
     others = len(margin.n) - margin.numbers
     sums = np.zeros(others, np.uint64)
     if others:
-        _sum_words(cells, margin.numbers, sums)
+        sum_words(cells, margin.numbers, sums)
     return {int(word): margin.numbers + k for k, word in enumerate(sums) if word}
 
 

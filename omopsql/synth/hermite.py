@@ -17,6 +17,7 @@ from omopsql.udfs.normal import norm_pdf, norm_ppf
 TERMS = 8
 SCALE = 1024  # scores are released as integers of this many steps
 LARGEST_SCORE = 4.0
+_HALVINGS = 40
 _FACTORIALS = np.array([math.factorial(k) for k in range(TERMS + 1)], float)
 
 
@@ -66,21 +67,27 @@ def series(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(first * second / _FACTORIALS)
 
 
+@njit(nogil=True, cache=True)
+def _bisect(coefficients, target, limit, r):
+    for pair in range(r.size):
+        low, high = -limit[pair], limit[pair]
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            total = 0.0
+            for k in range(coefficients.shape[1] - 1, -1, -1):
+                total = total * middle + coefficients[pair, k]
+            if total < target[pair]:
+                low = middle
+            else:
+                high = middle
+        r[pair] = 0.5 * (low + high)
+
+
 def solved(coefficients: np.ndarray, target: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """Solve sum_k coefficients[k] r^k = target for r in [-limit, limit], by bisection; (pairs, 9), (pairs,), (pairs,)."""
-    low, high = -limit, limit.copy()
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        below = _polynomial(coefficients, middle) < target
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return 0.5 * (low + high)
-
-
-def _polynomial(coefficients: np.ndarray, r: np.ndarray) -> np.ndarray:
-    total = np.zeros_like(r)
-    for k in range(TERMS, -1, -1):
-        total = total * r + coefficients[:, k]
-    return total
+    r = np.empty(len(target))
+    _bisect(np.ascontiguousarray(coefficients), target, limit, r)
+    return r
 
 
 def linked_rows(first: np.ndarray, second: np.ndarray, r: float, points: int = 16) -> np.ndarray:

@@ -61,26 +61,41 @@ class Latent:
         """The same latent with its bins in another order."""
         return replace(self, order=np.asarray(order, np.int64))
 
+    @property
+    def edges(self) -> np.ndarray:
+        """Where the states lie along the latent, (states + 1,): those of its b-th bin, by order, cover b to b + 1."""
+        share = self._share_of_bin[self.by_rank]
+        place = np.argsort(self.order)[self.bins][self.by_rank]
+        within = np.cumsum(share)
+        upper = np.where(np.diff(place, append=-1) != 0, place + 1.0, within)
+        return np.concatenate([[0.0], np.maximum.accumulate(np.minimum(upper, place + 1.0))])
+
+    @property
+    def _share_of_bin(self) -> np.ndarray:
+        rows = np.maximum(self.n, 1e-9)
+        return rows / np.bincount(self.bins, weights=rows)[self.bins]
+
     def thresholds(self, probabilities: np.ndarray) -> np.ndarray:
         """Cumulative probabilities of the states by rank, (strata, states + 1), from those of bins, (strata, bins)."""
-        rows = np.maximum(self.n, 1e-9)
-        share = rows / np.bincount(self.bins, weights=rows)[self.bins]
-        fine = (probabilities[:, self.bins] * share)[:, self.by_rank]
-        summed = np.cumsum(fine, axis=1)
-        return np.concatenate([np.zeros((len(summed), 1)), summed / summed[:, -1:]], axis=1)
+        return cumulative((probabilities[:, self.bins] * self._share_of_bin)[:, self.by_rank])
+
+    def bin_thresholds(self, probabilities: np.ndarray) -> np.ndarray:
+        """Cumulative probabilities of the bins by order, (strata, bins + 1), from their own, (strata, bins)."""
+        return cumulative(probabilities[:, self.order])
 
 
 @dataclass(frozen=True)
 class Latents:
     """All latents of a table, and how its columns ask them.
 
-    ``gate`` and ``value`` hold each column's latents by number (gate -1: the column has no cells apart); ``bins`` the
-    coarse bin of each cell of a column; ``gate_cells`` the cell of each state of its gate.
+    ``gate`` and ``value`` hold each column's latents by number (gate -1: the column has no cells apart); ``n`` and
+    ``bins`` the rows and the coarse bin of each cell of a column; ``gate_cells`` the cell of each state of its gate.
     """
 
     each: tuple[Latent, ...]
     gate: np.ndarray
     value: np.ndarray
+    n: tuple[np.ndarray, ...]
     bins: tuple[np.ndarray, ...]
     gate_cells: tuple[np.ndarray, ...]
 
@@ -91,6 +106,24 @@ class Latents:
         """The same latents, some with their bins in another order."""
         each = tuple(latent.ordered(orders[k]) if k in orders else latent for k, latent in enumerate(self.each))
         return replace(self, each=each)
+
+    def counted(self, cells: np.ndarray) -> Latents:
+        """The same latents with the rows of other cells, (columns, rows)."""
+        n = tuple(np.bincount(cells[j], minlength=len(bins)) for j, bins in enumerate(self.bins))
+        each = tuple(replace(latent, n=_state_rows(latent.cells, n[latent.column])) for latent in self.each)
+        return replace(self, each=each, n=n)
+
+    def latent(self, column: int, kind: int) -> int:
+        """The number of a column's gate (``kind`` 0) or value (1)."""
+        return int(self.gate[column] if kind == 0 else self.value[column])
+
+    def asked_by(self, column: int) -> list[int]:
+        """The latents of a column: its gate, where it has one, and its value."""
+        return [int(k) for k in (self.gate[column], self.value[column]) if k >= 0]
+
+    def bin_rows(self, column: int) -> np.ndarray:
+        """Rows of each coarse bin of a column."""
+        return np.bincount(self.bins[column], weights=self.n[column])
 
     def guard(self, k: int) -> int:
         """The gate behind which latent ``k`` stands, or -1."""
@@ -117,6 +150,12 @@ class Latents:
         return found
 
 
+def cumulative(shares: np.ndarray) -> np.ndarray:
+    """Sum shares up along the last axis, from 0 to exactly 1: (..., shares + 1)."""
+    summed = np.cumsum(shares, axis=-1)
+    return np.concatenate([np.zeros((*summed.shape[:-1], 1)), summed / summed[..., -1:]], axis=-1)
+
+
 def row_counts(margin: Margin, rows: int) -> np.ndarray:
     """Rows of each cell of a margin, those counted in that had no released cell of their own (see ``encode``)."""
     n = margin.n.copy()
@@ -139,30 +178,34 @@ def apart(margin: Margin) -> tuple[int, ...]:
 def latents_of(margins: list[Margin], rows: int, shared: list[SharedGate]) -> Latents:
     """Give each column its latents: a gate where cells stand apart, unless it shares one, and a value."""
     each: list[Latent] = []
+    n = tuple(row_counts(margin, rows) for margin in margins)
+    bins = tuple(coarse_bins(margin) for margin in margins)
     gate, gate_cells = np.full(len(margins), -1, np.int64), []
     value = np.empty(len(margins), np.int64)
-    bins = tuple(coarse_bins(margin) for margin in margins)
-    gate_of = {}
     for j, margin in enumerate(margins):
-        n = row_counts(margin, rows)
         together = next((group for group in shared if j in group), {j: apart(margin)})
         cells = np.array((-1, *together[j]), np.int64)
         if len(cells) > 1:
             owner = min(together)
+            gate[j] = gate[owner] if owner < j else len(each)
             if owner == j:
-                gate_of[owner] = len(each)
-                each.append(_gate(j, cells, n, bins[j]))
-            gate[j] = gate_of[owner]
+                each.append(_gate(j, cells, n[j], bins[j]))
         gate_cells.append(cells)
         value[j] = len(each)
-        each.append(_value(j, np.setdiff1d(np.arange(len(n)), cells), n, bins[j], margin))
-    return Latents(tuple(each), gate, value, bins, tuple(gate_cells))
+        each.append(_value(j, np.setdiff1d(np.arange(len(n[j])), cells), n[j], bins[j], margin))
+    return Latents(tuple(each), gate, value, n, bins, tuple(gate_cells))
+
+
+def _state_rows(cells: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Rows of each state of a latent, from those of its column's cells; -1 stands for all other cells."""
+    rows = np.where(cells >= 0, n[cells], 0)
+    rows[cells < 0] = n.sum() - rows.sum()
+    return rows
 
 
 def _gate(column: int, cells: np.ndarray, n: np.ndarray, column_bins: np.ndarray) -> Latent:
-    rows = np.concatenate([[n.sum() - n[cells[1:]].sum()], n[cells[1:]]])
     bins = np.concatenate([[0], 1 + np.unique(column_bins[cells[1:]], return_inverse=True)[1]])
-    return Latent(column, cells, rows, bins, np.arange(bins.max() + 1), is_line=False)
+    return Latent(column, cells, _state_rows(cells, n), bins, np.arange(bins.max() + 1), is_line=False)
 
 
 def _value(column: int, cells: np.ndarray, n: np.ndarray, column_bins: np.ndarray, margin: Margin) -> Latent:

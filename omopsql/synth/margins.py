@@ -16,7 +16,7 @@ import numpy as np
 
 from . import columns as c
 from .columns import Column
-from .counts import label_counts, number_cells, run, source_expression
+from .counts import count, label_query, number_query, number_text_query
 from .kinds import looks_like_key, text_kind, total
 from .numberline import number_line, unit_of
 
@@ -73,12 +73,8 @@ class Survey:
             return Margin(Column(name, sql_type, c.UNLEARNED, note=f"values of type {sql_type} are not learned"))
         return self._text(name, sql_type, kind) if first == c.CATEGORY else self._number(name, sql_type, kind)
 
-    def _source(self) -> Any:
-        return source_expression(self.types)
-
     def _number(self, name: str, sql_type: str, kind: str | None) -> Margin:
-        source = self._source()
-        counted = run(self.cursor, number_cells(source.select(value=c.number(source[name], sql_type)), self.min_cell))
+        counted = count(self.cursor, name, number_query(sql_type, self.min_cell))
         if kind is None and c.is_integer(sql_type) and looks_like_key(name, counted, self.rows, self.min_cell):
             return Margin(Column(name, sql_type, c.IDENTIFIER, note="every value is different"))
         column = Column(name, sql_type, c.NUMBER, unit=unit_of(counted))
@@ -86,8 +82,7 @@ class Survey:
         return self._complete(column, low, high, n, [], 0, self.rows - total(counted))
 
     def _text(self, name: str, sql_type: str, kind: str | None) -> Margin:
-        source = self._source()
-        counted = run(self.cursor, label_counts(source.select(value=source[name]), self.min_cell)).to_pylist()
+        counted = count(self.cursor, name, label_query(self.min_cell)).to_pylist()
         kept = sorted((row for row in counted if row["label"] is not None), key=lambda row: (-row["n"], row["label"]))
         pooled = [row for row in counted if row["label"] is None]
         present = sum(row["n"] for row in counted)
@@ -104,11 +99,9 @@ class Survey:
 
     def _number_text(self, name: str, sql_type: str, kept: list[dict[str, Any]], every: list[dict[str, Any]]) -> Margin:
         """Margin of a text column that holds numbers or dates: a number line, then the other frequent labels."""
-        source = self._source()
         dates = sum(row["dates"] for row in every) > sum(row["numbers"] for row in every)
         decimals = -1 if dates else max(row["most_decimals"] or 0 for row in every)
-        values = source.select(value=c.number_in_text(source[name], decimals))
-        counted = run(self.cursor, number_cells(values, self.min_cell))
+        counted = count(self.cursor, name, number_text_query(decimals, self.min_cell))
         unit = 1.0 if dates else 10.0**-decimals
         low, high, n = number_line(counted, unit, self.rows, self.min_cell)
         labels = [row for row in kept if not row["dates" if dates else "numbers"]]
@@ -131,12 +124,12 @@ class Survey:
         missing: int,
     ) -> Margin:
         """Put the cells together. Too few rare labels or missing values are left out, unless nothing else is left."""
-        count = [*n, *(row["n"] for row in labels)]
+        counts = [*n, *(row["n"] for row in labels)]
         has_rest = rest >= self.min_cell
         if has_rest:
-            count.append(rest)
-        has_missing = missing >= self.min_cell or not count
+            counts.append(rest)
+        has_missing = missing >= self.min_cell or not counts
         if has_missing:
-            count.append(missing)
+            counts.append(missing)
         names = tuple(row["label"] for row in labels)
-        return Margin(column, low, high, names, has_rest, has_missing, np.array(count, np.int64))
+        return Margin(column, low, high, names, has_rest, has_missing, np.array(counts, np.int64))

@@ -21,11 +21,13 @@ def unit_of(counted: pa.Table) -> float:
     """The step that (nearly) all values are multiples of; 0 when they show more digits than nine decimals."""
     if not counted.num_rows:
         return 0.0
-    steps, n = counted["step"].to_numpy(), counted["n"].to_numpy()
+    by_step = pa.TableGroupBy(counted, "step").aggregate([("n", "sum")]).to_pydict()
+    held = dict(zip(by_step["step"], by_step["n_sum"], strict=True))
+    enough = _SHARE_ON_STEP * sum(held.values())
     covered = 0
     for step in _STEPS:
-        covered += int(n[steps == step].sum())
-        if covered >= _SHARE_ON_STEP * n.sum():
+        covered += held.get(step, 0)
+        if covered >= enough:
             return step
     return 0.0
 
@@ -41,7 +43,7 @@ def number_line(
     """
     if not counted.num_rows:
         return np.empty(0), np.empty(0), np.empty(0, np.int64)
-    order = np.argsort(counted["bucket"].to_numpy(), kind="stable")
+    order = np.argsort(counted["bucket"].to_numpy())
     bucket = counted["bucket"].to_numpy()[order]
     atom = counted["atom"].to_numpy(zero_copy_only=False)[order].astype(np.float64)
     n = counted["n"].to_numpy()[order].astype(np.int64)

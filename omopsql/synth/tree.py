@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 from numba import njit
 
 from omopsql.udfs import tree as kernel
-from omopsql.udfs.growth import MOST_BINS, MOST_CODES, chosen_rows, count_leaves, grow, pair_counts
+from omopsql.udfs.growth import MOST_BINS, MOST_CODES, count_leaves, grow, pair_counts
 from omopsql.udfs.philox import philox_uniform
 
 from .arrays import Arrays
-from .bins import bins_of
+from .bins import bins_of, coded
+from .cell_sums import chosen_rows
 from .margins import Margin
 from .model import SCHEMA, Model
 
@@ -64,25 +65,13 @@ def is_nominal(margin: Margin) -> bool:
     return margin.numbers == 0
 
 
-def code_maps(margins: list[Margin], most: int) -> list[np.ndarray]:
-    """The bin of every cell of every column, at most ``most`` bins a column."""
-    return [bins_of(margin, most) for margin in margins]
-
-
-def coded(cells: np.ndarray, maps: list[np.ndarray]) -> np.ndarray:
-    """Map cells (columns, rows) to their bins, uint8."""
-    codes = np.empty(cells.shape, np.uint8)
-    for j, of_cell in enumerate(maps):
-        np.take(of_cell.astype(np.uint8), cells[j], out=codes[j])
-    return codes
-
-
 def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int) -> pa.Table:
     """Learn the trees of all columns from their cells (columns, rows); return the model's joint rows."""
     names = [margin.column.name for margin in margins]
-    target_maps = code_maps(margins, MOST_BINS)
-    codes, targets = coded(cells, code_maps(margins, MOST_CODES)), coded(cells, target_maps)
-    chosen = chosen_rows(cells.shape[1], STRUCTURE_ROWS)
+    target_maps = [bins_of(margin, MOST_BINS) for margin in margins]
+    codes = coded(cells, [bins_of(margin, MOST_CODES) for margin in margins])
+    targets = coded(cells, target_maps)
+    chosen = chosen_rows(cells, STRUCTURE_ROWS)
     order = column_order(np.ascontiguousarray(targets[:, chosen]), [int(m.max()) + 1 for m in target_maps])
     grown = _grow_all(codes, targets, chosen, order, margins, min_cell)
     return _rows(grown, names, min_cell)

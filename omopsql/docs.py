@@ -1,0 +1,80 @@
+"""The page of all functions, written from their declarations: ``python -m omopsql.docs`` writes docs/functions.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from .cli.files import completed
+from .registry import Example, Function, functions
+
+PAGE = Path(__file__).parents[1] / "docs" / "functions.md"
+
+# What the examples read. It stands first on the page, so that a reader can make it too.
+EXAMPLE_INPUTS = """\
+COPY (FROM omopsql.example_patients(2000)) TO 'patients.parquet';
+CREATE TABLE patients_model AS FROM omopsql.copula_fit('patients.parquet');
+"""
+
+_KINDS = {
+    "macro": "SQL that stands in the place of the call",
+    "kernel": "compiled to machine code, one value a row",
+    "expression": "a query that is written for the tables it is given",
+    "routine": "computes its rows when the query runs",
+}
+
+_HEAD = """\
+# Functions
+
+Every function of omopsql, by family. All of them stand in the catalog `omopsql`, so a call begins with `omopsql.`.
+A function that returns a TABLE stands in FROM.
+
+Where a function takes a table, it takes its name as a text: a table or view, a Parquet, CSV or JSON file, a glob, or a
+folder of Parquet files. It sees what is committed, not temporary tables and not the query's own WITH.
+
+Each function is one of these kinds:
+
+{kinds}
+
+The examples read a table of simulated patients and a model of it:
+
+```sql
+{inputs}```
+"""
+
+
+def render() -> str:
+    """Write the page: its head, then family by family what each function takes, does and answers."""
+    kinds = "\n".join(f"- *{kind}*: {meaning}." for kind, meaning in _KINDS.items())
+    parts = [_HEAD.format(kinds=kinds, inputs=EXAMPLE_INPUTS)]
+    for family, members in groupby(functions(), key=lambda function: function.family):
+        parts.append(f"## {family}\n")
+        parts.extend(_section(function) for function in members)
+    return "\n".join(parts)
+
+
+def _section(function: Function) -> str:
+    lines = [f"### {function.name}", "", f"`{function.signature}` ({function.kind})", "", function.description, ""]
+    return "\n".join([*lines, "```sql", *_example_lines(function.examples), "```", ""])
+
+
+def _example_lines(examples: tuple[Example, ...]) -> Iterator[str]:
+    for example in examples:
+        yield f"{example.sql};"
+        if example.result is not None:
+            yield f"-- {example.result}"
+
+
+def main() -> None:
+    """Write the page into the checkout."""
+    if not PAGE.parent.is_dir():
+        sys.exit(f"there is no folder {PAGE.parent}; run this in a checkout of omopsql")
+    with completed(PAGE) as part:
+        part.write_text(render(), encoding="utf-8")
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

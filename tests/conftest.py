@@ -1,0 +1,129 @@
+"""What every test may ask for: a connection, a folder of real data, a Python process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import omopsql
+
+DATA_VARIABLE = "OMOPSQL_TEST_DATA"
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database in memory with every function."""
+    connection = omopsql.connect()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def data_folder() -> Callable[[str], Path]:
+    """Find a folder of test data that is too large for the repository, or skip the test."""
+
+    def find(name: str) -> Path:
+        root = os.environ.get(DATA_VARIABLE)
+        if not root:
+            pytest.skip(f"{DATA_VARIABLE} names no folder of test data; this test needs {name} in it")
+        folder = Path(root) / name
+        if not folder.exists():
+            pytest.skip(f"there is no {name} in {root} ({DATA_VARIABLE})")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python code in a process of its own, with its own import of omopsql and its own environment."""
+
+    def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if name != omopsql.transport.VARIABLE}
+        root = str(Path(omopsql.__file__).parents[1])
+        inherited["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=inherited | environment, timeout=300
+        )
+
+    return run
+
+
+_EVERY_KERNEL = """
+import json, duckdb
+early = duckdb.connect()
+import omopsql
+from omopsql import registry
+from omopsql.transport import arrow
+
+over_arrow = []
+arrow_register = arrow.register
+arrow.register = lambda con: (over_arrow.append(con), arrow_register(con))
+columns = {"DOUBLE": "number", "BIGINT": "integer", "BOOLEAN": "boolean"}
+
+
+def transport(con):
+    over_arrow.clear()
+    omopsql.register(con)
+    return "arrow" if over_arrow else "native"
+
+
+def answers(con):
+    con.execute('''
+        CREATE TABLE sweep AS
+        SELECT
+            i,
+            CASE
+                WHEN i % 11 = 0 THEN NULL
+                WHEN i % 13 = 0 THEN 'nan'::DOUBLE
+                WHEN i % 17 = 0 THEN 'inf'::DOUBLE
+                WHEN i % 19 = 0 THEN '-inf'::DOUBLE
+                WHEN i % 23 = 0 THEN -0.0::DOUBLE
+                WHEN i % 2 = 0 THEN i / 6000.0
+                ELSE (i % 5 - 2) * 10.0::DOUBLE ** (i % 600 - 300)
+            END AS number,
+            CASE WHEN i % 7 <> 0 THEN CAST(hash(i)::HUGEINT - 9223372036854775808 AS BIGINT) END AS integer,
+            CASE WHEN i % 5 <> 0 THEN i % 3 = 0 END AS boolean
+        FROM range(6000) AS r (i)''')
+    return {function.name: answer(con, function) for function in registry.kernels()}
+
+
+def answer(con, function):
+    call = f"omopsql.{function.name}({', '.join(columns[parameter.type] for parameter in function.parameters)})"
+    null = f"omopsql.{function.name}({', '.join('NULL' for _ in function.parameters)})"
+    text = "string_agg(coalesce(y::VARCHAR, 'NULL'), ' ' ORDER BY i)"  # the shortest text that reads back the same
+    swept = f"SELECT md5({text}), count(y), count(*) FROM (SELECT i, {call} AS y FROM sweep)"
+    return [
+        con.execute(swept).fetchall()[0],
+        con.execute(f"SELECT {null}").fetchall(),
+        con.execute(f"SELECT {call} FROM sweep WHERE false").fetchall(),
+    ]
+
+
+late = duckdb.connect()
+report = {"early": transport(early), "late": transport(late)}
+print(json.dumps({**report, "early answers": answers(early), "answers": answers(late)}))
+"""
+
+
+@pytest.fixture(scope="session")
+def transports(python: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[str], dict[str, Any]]:
+    """Report how kernels reach DuckDB, and what each answers, in a process whose environment forces one way.
+
+    ``early`` is a connection from before the import, ``late`` one from after it.
+    """
+
+    @cache
+    def report(forced: str) -> dict[str, Any]:
+        ran = python(_EVERY_KERNEL, **{omopsql.transport.VARIABLE: forced})
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    return report
