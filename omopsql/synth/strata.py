@@ -55,19 +55,24 @@ class Told:
 def released(counts: np.ndarray, min_cell: int) -> Told:
     """Keep what may be told of a table whose row and column totals are known.
 
-    What a row or a column lacks to its total must be nothing or at least ``min_cell`` rows; where it is less, the
-    smallest of its told cells is blurred.
+    What a row or a column lacks to its total must be nothing or at least ``min_cell`` rows. Where it is less, the smallest
+    told cell of a row is blurred, that of a column is not told.
     """
     told, blurred = np.where(counts >= min_cell, counts, 0), np.zeros(counts.shape, bool)
     while True:
-        before = blurred.copy()
-        for table, whole, blur in ((told, counts, blurred), (told.T, counts.T, blurred.T)):
-            lacking = (whole - table).sum(axis=1)
-            short = np.flatnonzero((lacking > 0) & (lacking < min_cell) & (table.sum(axis=1) > 0))
-            least = np.where(table[short] > 0, table[short], np.iinfo(np.int64).max).argmin(axis=1)
-            table[short, least], blur[short, least] = 0, True
-        if (blurred == before).all():
+        columns, rows = _short(told.T, counts.T, min_cell)
+        told[rows, columns] = 0
+        short, bins = _short(told, counts, min_cell)
+        told[short, bins], blurred[short, bins] = 0, True
+        if not len(rows) and not len(short):
             return Told(told, blurred)
+
+
+def _short(told: np.ndarray, counts: np.ndarray, min_cell: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that lack fewer than ``min_cell`` to their total, but something, and the smallest told cell of each."""
+    lacking = (counts - told).sum(axis=1)
+    short = np.flatnonzero((lacking > 0) & (lacking < min_cell) & (told.sum(axis=1) > 0))
+    return short, np.where(told[short] > 0, told[short], np.iinfo(np.int64).max).argmin(axis=1)
 
 
 def count_strata(cells: np.ndarray, latents: Latents, column: int, min_cell: int) -> Strata:
