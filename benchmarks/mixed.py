@@ -10,10 +10,20 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_breast_cancer
 
-NUMBERS = (
-    "mean radius, mean texture, mean smoothness, mean compactness, mean concavity, mean symmetry, radius error, "
-    "area error, worst radius, worst area, worst concavity, worst fractal dimension"
-).split(", ")
+NUMBERS = [
+    "mean radius",
+    "mean texture",
+    "mean smoothness",
+    "mean compactness",
+    "mean concavity",
+    "mean symmetry",
+    "radius error",
+    "area error",
+    "worst radius",
+    "worst area",
+    "worst concavity",
+    "worst fractal dimension",
+]
 CUT = {
     "grade": ("worst concave points", 3, "G"),
     "t_stage": ("worst perimeter", 4, "T"),

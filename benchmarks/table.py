@@ -102,7 +102,9 @@ def _mixed_lines(con: duckdb.DuckDBPyConnection, folder: Path, peers: Path | Non
                 lines.append(_line("SDV GaussianCopula, the same four", _quality(real, pq.read_table(target))))
         lines.append(_line("SDV, fit of 1,000,000: CPU seconds, GB", f"{told['fit']:.0f}, {told['memory']:.2f}"))
         lines.append(_line("SDV, 1,000,000 rows sampled: CPU seconds", f"{told['sample']:.1f}"))
-        lines.append(_line("times faster: fit, sample", f"{told['fit'] / own['fit']:.0f}, {told['sample'] / own['sample']:.0f}"))
+        lines.append(
+            _line("times faster: fit, sample", f"{told['fit'] / own['fit']:.0f}, {told['sample'] / own['sample']:.0f}")
+        )
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -107,8 +108,8 @@ def _lookup(cursor: duckdb.DuckDBPyConnection, parts: list[str]) -> tuple[str, s
 def _file(source: str) -> str:
     """Return the reader call of a file, glob, folder of Parquet files, or URL."""
     path = Path(source)
-    if path.is_dir():
-        return f"read_parquet({literal(str(path / '**' / '*.parquet'))})"
+    if source and path.is_dir():
+        return f"read_parquet({literal(escape(str(path)) + '/**/*.parquet')})"
     suffix = _suffix(source)
     if suffix is None:
         raise OmopsqlError(
@@ -117,7 +118,9 @@ def _file(source: str) -> str:
         )
     if not re.search(r"[*?\[]|^[a-z0-9]{2,}://", source) and not path.exists():
         raise OmopsqlError(f"there is no file {source}")
-    return f"{_READERS[suffix]}({literal(source)})"
+    reader = f"{_READERS[suffix]}({literal(source)})"
+    # DuckDB 2.0 lets the CSV reader do a CAST, and it cannot read 'true' as a number; LIMIT ALL keeps them apart.
+    return f"(FROM {reader} LIMIT ALL)" if _READERS[suffix] == "read_csv" else reader
 
 
 def _suffix(source: str) -> str | None:

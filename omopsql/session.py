@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ def register(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     if token is not None:
         _connections.setdefault(token, []).append(weakref.ref(con))
         return con
+    if _in_transaction(con):
+        raise OmopsqlError("omopsql cannot register inside an open transaction; commit it first")
     token = uuid.uuid4().hex
     try:
         con.execute(f"ATTACH ':memory:' AS {CATALOG} (READ_WRITE)")
@@ -94,12 +97,19 @@ def register(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def _in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a transaction is open. Outside of one, every statement is a transaction with its own number."""
+    first, second = (con.execute("SELECT txid_current()").fetchall() for _ in range(2))
+    return bool(first == second)
+
+
 def _attached_token(con: duckdb.DuckDBPyConnection) -> str | None:
     found = con.execute("SELECT path FROM duckdb_databases() WHERE database_name = ?", [CATALOG]).fetchall()
     if not found:
         return None
     marked = con.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = 'session'", [CATALOG]
+        "SELECT 1 FROM duckdb_columns() WHERE database_name = ? AND table_name = 'session' AND column_name = 'token'",
+        [CATALOG],
     ).fetchall()
     if not marked:
         path = found[0][0]
@@ -129,9 +139,7 @@ def _list_functions(con: duckdb.DuckDBPyConnection) -> None:
         f"CREATE TABLE {CATALOG}.functions (name VARCHAR, family VARCHAR, kind VARCHAR, signature VARCHAR, "
         "description VARCHAR, example VARCHAR)"
     )
-    rows = [
-        (f.name, f.family, f.kind, f.signature, f.description, f.examples[0].sql) for f in registry.functions()
-    ]
+    rows = [(f.name, f.family, f.kind, f.signature, f.description, f.examples[0].sql) for f in registry.functions()]
     con.executemany(f"INSERT INTO {CATALOG}.functions VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
@@ -145,9 +153,7 @@ def _load_kernel(con: duckdb.DuckDBPyConnection, token: str, function: Function)
 
 
 def _macro_head(function: Function) -> str:
-    parameters = (
-        identifier(p.name) + ("" if p.default is None else f" := {p.default}") for p in function.parameters
-    )
+    parameters = (identifier(p.name) + ("" if p.default is None else f" := {p.default}") for p in function.parameters)
     return f"CREATE OR REPLACE MACRO {CATALOG}.{function.name}({', '.join(parameters)}) AS TABLE"
 
 
@@ -158,15 +164,19 @@ def _passed(parameter: Parameter) -> str:
     return f"CAST({identifier(parameter.name)} AS {parameter.type})"
 
 
-def _python_call(function: Function) -> tuple[str, list[str]]:
-    """Write the call of a function's UDF, and its parameter types. The caller's database and schema come last."""
+def _python_call(function: Function, token: str) -> tuple[str, list[str]]:
+    """Write the call of a function's UDF, and its parameter types. The caller's session comes last."""
     passed = [_passed(parameter) for parameter in function.parameters]
+    session = [literal(token), "current_database()", "current_schema()"]
     types = ["VARCHAR" if p.type == "STRUCT" else p.type for p in function.parameters]
-    call = f"{PREFIX}{function.kind}_{function.name}({', '.join([*passed, 'current_database()', 'current_schema()'])})"
-    return call, [*types, "VARCHAR", "VARCHAR"]
+    return f"{_udf_name(function)}({', '.join([*passed, *session])})", [*types, "VARCHAR", "VARCHAR", "VARCHAR"]
 
 
-def _arguments(function: Function, values: tuple[Any, ...]) -> dict[str, Any]:
+def _udf_name(function: Function) -> str:
+    return f"{PREFIX}{function.kind}_{function.name}"
+
+
+def _arguments(function: Function, values: Sequence[Any]) -> dict[str, Any]:
     arguments = {}
     for parameter, value in zip(function.parameters, values, strict=True):
         if parameter.type == "STRUCT" and value is not None:
@@ -181,39 +191,51 @@ def _arguments(function: Function, values: tuple[Any, ...]) -> dict[str, Any]:
     return arguments
 
 
-def _answer(function: Function, token: str, values: tuple[Any, ...]) -> Any:
-    *arguments, database, schema = values
-    return function.body(Caller(token, database, schema), **_arguments(function, tuple(arguments)))
+def _answer(function: Function, values: Sequence[Any]) -> Any:
+    *arguments, token, database, schema = values
+    return function.body(Caller(token, database, schema), **_arguments(function, arguments))
 
+
+# The UDFs below are kept for the process, one a function: DuckDB frees those of a closed connection, while other
+# connections to the same database still call them.
 
 _FAILED = "!"  # no query begins with it: the mark of a message that SQL raises as its own error
 
 
-def _load_expression(con: duckdb.DuckDBPyConnection, token: str, function: Function) -> None:
-    """Make a Python function that returns SQL into a table function, through ``query()`` of a folded constant."""
-
+@cache
+def _expression_udf(function: Function) -> Callable[..., str]:
     def answer(*values: Any) -> str:
         try:
-            return str(_answer(function, token, values))
+            return str(_answer(function, values))
         except OmopsqlError as error:
             return f"{_FAILED}{error}"
 
-    call, types = _python_call(function)
-    con.create_function(call.split("(")[0], with_arity(answer, len(types)), types, "VARCHAR", null_handling="special")  # type: ignore[arg-type]
+    return with_arity(answer, len(function.parameters) + 3)
+
+
+def _load_expression(con: duckdb.DuckDBPyConnection, token: str, function: Function) -> None:
+    """Make a Python function that returns SQL into a table function, through ``query()`` of a folded constant."""
+    call, types = _python_call(function, token)
+    con.create_function(
+        _udf_name(function),
+        _expression_udf(function),
+        types,
+        "VARCHAR",
+        null_handling="special",  # type: ignore
+    )
     raised = f"CASE WHEN answer[1] = '{_FAILED}' THEN error(answer[2:]) ELSE answer END"
     con.execute(f"{_macro_head(function)} FROM query(list_transform([{call}], lambda answer: {raised})[1])")
 
 
-def _load_routine(con: duckdb.DuckDBPyConnection, token: str, function: Function) -> None:
-    """Make a Python function that returns rows into a table function: a list of structs, unnested."""
-    schema: pa.Schema = function.body.schema
-    shape = pa.struct([*schema, pa.field("failure", pa.string())])
+@cache
+def _routine_udf(function: Function) -> Callable[..., pa.Array]:
+    shape = _routine_shape(function)
 
     def answer(*columns: pa.ChunkedArray) -> pa.Array:
         lists = []
         for values in zip(*(column.to_pylist() for column in columns), strict=True):
             try:
-                lists.append(_struct_rows(_answer(function, token, values), shape))
+                lists.append(_struct_rows(_answer(function, values), shape))
             except OmopsqlError as error:
                 lists.append(pa.array([{"failure": str(error)}], shape))
         offsets = [0]
@@ -221,21 +243,30 @@ def _load_routine(con: duckdb.DuckDBPyConnection, token: str, function: Function
             offsets.append(offsets[-1] + len(rows))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.concat_arrays(lists))
 
-    call, types = _python_call(function)
-    returns = ", ".join(f"{identifier(field.name)} {sql_type(field.type)}" for field in shape)
+    return with_arity(answer, len(function.parameters) + 3)
+
+
+def _routine_shape(function: Function) -> pa.StructType:
+    """A routine's rows, and beside them the message of a failed call."""
+    return pa.struct([*function.body.schema, pa.field("failure", pa.string())])
+
+
+def _load_routine(con: duckdb.DuckDBPyConnection, token: str, function: Function) -> None:
+    """Make a Python function that returns rows into a table function: a list of structs, unnested."""
+    call, types = _python_call(function, token)
+    returns = ", ".join(f"{identifier(field.name)} {sql_type(field.type)}" for field in _routine_shape(function))
     con.create_function(
-        call.split("(")[0],
-        with_arity(answer, len(types)),
+        _udf_name(function),
+        _routine_udf(function),
         types,  # type: ignore[arg-type]
         f"STRUCT({returns})[]",  # type: ignore[arg-type]
-        type="arrow",
-        null_handling="special",
+        type="arrow",  # type: ignore[arg-type]
+        null_handling="special",  # type: ignore[arg-type]
         side_effects=True,
     )
-    con.execute(
-        f"{_macro_head(function)} SELECT * EXCLUDE (failure) FROM (SELECT unnest({call}, max_depth := 2)) "
-        "WHERE CASE WHEN failure IS NULL THEN true ELSE error(failure) END"
-    )
+    raised = "CASE WHEN answer[1].failure IS NULL THEN answer ELSE error(answer[1].failure) END"
+    checked = f"list_transform([{call}], lambda answer: {raised})[1]"  # before any WHERE of the caller's
+    con.execute(f"{_macro_head(function)} SELECT * EXCLUDE (failure) FROM (SELECT unnest({checked}, max_depth := 2))")
 
 
 def sql_type(arrow_type: pa.DataType) -> str:

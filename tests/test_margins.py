@@ -144,7 +144,9 @@ def test_a_kind_can_be_asked_for(con):
 
 
 def test_rare_labels_are_pooled_without_their_text(con):
-    (margin,) = survey(con, "SELECT CASE WHEN i % 50 = 0 THEN 'rare' || i ELSE 'common' END AS x FROM range(1000) AS r (i)")
+    (margin,) = survey(
+        con, "SELECT CASE WHEN i % 50 = 0 THEN 'rare' || i ELSE 'common' END AS x FROM range(1000) AS r (i)"
+    )
     assert margin.labels == ("common",)
     assert margin.n[margin.rest] == 20
 
@@ -189,7 +191,9 @@ def test_bins_cover_the_cells_in_order(line, labels, has_rest, has_missing, most
         return
     low = np.arange(len(line), dtype=float)
     names = tuple(f"l{i}" for i in range(labels))
-    margin = Margin(c.Column("x", "DOUBLE", c.NUMBER), low, low, names, has_rest, has_missing, np.array(count, np.int64))
+    margin = Margin(
+        c.Column("x", "DOUBLE", c.NUMBER), low, low, names, has_rest, has_missing, np.array(count, np.int64)
+    )
     bins = bins_of(margin, most)
     assert bins.max() < most
     assert set(bins.tolist()) == set(range(bins.max() + 1))

@@ -54,15 +54,32 @@ def test_every_type_comes_back_as_itself(con, method):
     expected = rows(con, described.format("source"))
     assert rows(con, described.format("omopsql.copula_sample('m', 10)")) == expected
     con.execute("CREATE TABLE synthetic AS FROM omopsql.copula_sample('m', 4000, seed := 5)")
-    ordered = "tiny small whole byte huge big real32 real64 exact day moment second clock zoned partly zeros".split()
+    ordered = [
+        "tiny",
+        "small",
+        "whole",
+        "byte",
+        "huge",
+        "big",
+        "real32",
+        "real64",
+        "exact",
+        "day",
+        "moment",
+        "second",
+        "clock",
+        "zoned",
+        "partly",
+        "zeros",
+    ]
     for name in ordered:
         inside = f"SELECT min({name}) >= (SELECT min({name}) FROM source) AND max({name}) <= (SELECT max({name}) FROM source)"
         assert rows(con, f"{inside} FROM synthetic") == [(True,)], name
-    steps = "real32 exact day zeros".split()
+    steps = ["real32", "exact", "day", "zeros"]
     for name in steps:
         strange = f"SELECT count(*) FROM synthetic WHERE {name} NOT IN (SELECT {name} FROM source)"
         assert rows(con, strange)[0][0] < 600, name
-    nulls = "nothing list record bytes".split()
+    nulls = ["nothing", "list", "record", "bytes"]
     assert rows(con, f"SELECT {', '.join(f'count({name})' for name in nulls)} FROM synthetic") == [(0, 0, 0, 0)]
     keys = "SELECT count(DISTINCT key_uuid), count(DISTINCT key_text), min(key_whole), max(key_whole) FROM synthetic"
     assert rows(con, keys) == [(4000, 4000, 1, 4000)]
@@ -128,7 +145,9 @@ def test_rare_values_are_nowhere_in_the_model(con, method):
     assert "secret" not in text
     assert "98765" not in text
     assert "12345" not in text
-    sampled = rows(con, "SELECT min(x), max(x), count(*) FILTER (WHERE b LIKE 'secret%') FROM omopsql.copula_sample('m', 5000)")
+    sampled = rows(
+        con, "SELECT min(x), max(x), count(*) FILTER (WHERE b LIKE 'secret%') FROM omopsql.copula_sample('m', 5000)"
+    )
     assert sampled[0][0] >= 0
     assert sampled[0][1] <= 50
     assert sampled[0][2] == 0
@@ -179,7 +198,9 @@ def test_given_values_are_exact_and_the_others_follow(clinic, method):
 
 def test_given_null_means_missing(clinic):
     fitted(clinic)
-    assert rows(clinic, "SELECT count(smoking), count(*) FROM omopsql.copula_sample('m', 50, given := {'smoking': NULL})") == [(0, 50)]
+    assert rows(
+        clinic, "SELECT count(smoking), count(*) FROM omopsql.copula_sample('m', 50, given := {'smoking': NULL})"
+    ) == [(0, 50)]
 
 
 @pytest.mark.parametrize(

@@ -44,13 +44,13 @@ def _magnitude_low(bucket):
 def value_bucket(x: float) -> int:
     """Public bucket of a number: 2^-32 of the value wide, in the order of the values.
 
-    0 and subnormal numbers fall in bucket 0, NaN with the largest.
+    Numbers nearer to 0 than 5.2e-318 fall in bucket 0, NaN with the largest.
     """
     magnitude = abs(x)
     if not magnitude <= 1.7976931348623157e308:
         magnitude = 1.7976931348623157e308
     bucket = _bits_of(magnitude) >> _MANTISSA_BITS_DROPPED
-    return bucket if x >= 0.0 else -bucket
+    return -bucket if x < 0.0 else bucket
 
 
 @kernel(family="synth", example="SELECT omopsql.bucket_low(omopsql.value_bucket(1.5)) --> 1.5")
@@ -63,7 +63,7 @@ def bucket_low(bucket: int) -> float:
 
 @kernel(family="synth", example="SELECT omopsql.resolution(120.5) --> 0.1")
 def resolution(x: float) -> float:
-    """Smallest step of 1, 0.1, ... 1e-9 that a value is a whole multiple of; 0 when it shows more digits than that."""
+    """Largest step of 1, 0.1 down to 1e-9 that a value is a whole multiple of; 0 when it shows more digits than that."""
     scale = 1.0
     for _ in range(_DECIMALS + 1):
         scaled = x * scale

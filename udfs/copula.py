@@ -19,7 +19,9 @@ from .philox import philox_words, uniform_32, uniform_52
 # how many strata there are; where the Cholesky factor (latents x latents, by row), the latents' records, the columns'
 # records, the stratum of each cell of the stratifying column, and the proposal over strata begin; the stratifying
 # column.
-LATENTS, BOUNDED, STRATA, FACTOR, LATENT_RECORDS, COLUMN_RECORDS, STRATUM_OF, PROPOSAL, STRATIFIER, JOINT_HEADER = range(10)
+LATENTS, BOUNDED, STRATA, FACTOR, LATENT_RECORDS, COLUMN_RECORDS, STRATUM_OF, PROPOSAL, STRATIFIER, JOINT_HEADER = (
+    range(10)
+)
 
 # A latent's record, in the order of drawing: how many bins it has; where their thresholds begin and how far those of two
 # strata are apart (0: all share them); how many cells it has; where their edges begin, in which the cells of bin b cover

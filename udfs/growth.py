@@ -169,7 +169,9 @@ def grow(codes, sizes, nominal, target, bins, ordered, earlier, rows, least, dee
                 gain, at, tried, present = _best_cut(table, size, groups, total, in_group, order, least, terms, passed)
                 if at < 0:
                     continue
-                chances = math.log(tried * earlier.size) + (_NOMINAL_COST * min(present, freedom) if is_nominal else 0.0)
+                chances = math.log(tried * earlier.size) + (
+                    _NOMINAL_COST * min(present, freedom) if is_nominal else 0.0
+                )
                 worth = 2.0 * gain - strictness * (freedom + 2.0 * math.sqrt(freedom * chances) + 2.0 * chances)
                 if worth > best:
                     best, chosen, chosen_mask = worth, candidate, np.uint64(0)

@@ -69,10 +69,14 @@ def _weights(latents: Latents, stratifier: int, shares: list[np.ndarray], k: int
 def _correlation(joint: Joint, latents: Latents, coefficients: np.ndarray) -> np.ndarray:
     """Solve for the correlation of each pair, then take the nearest correlation matrix."""
     rows = float(latents.n[0].sum())
-    asked = np.array([latents.each[k].n.sum() if latents.guard(k)<0 else latents.each[k].n.sum() for k in range(len(latents))])
+    asked = np.array(
+        [latents.each[k].n.sum() if latents.guard(k) < 0 else latents.each[k].n.sum() for k in range(len(latents))]
+    )
     second, first = np.tril_indices(len(latents), -1)
-    spread = np.sqrt(np.maximum(np.diag(joint.products), 1.0) / SCALE**2 / np.maximum(asked * coefficients[:, 1], 1e-12))
-    spread = np.where((spread>SPREAD_LO)&(spread<SPREAD_HI), spread, np.clip(spread,SPREAD_LO,SPREAD_HI))
+    spread = np.sqrt(
+        np.maximum(np.diag(joint.products), 1.0) / SCALE**2 / np.maximum(asked * coefficients[:, 1], 1e-12)
+    )
+    spread = np.where((spread > SPREAD_LO) & (spread < SPREAD_HI), spread, np.clip(spread, SPREAD_LO, SPREAD_HI))
     product = joint.products[second, first] / SCALE**2 / rows / (spread[first] * spread[second])
     weight = joint.weights[second, first] / SCALE**2 / rows
     guards = np.array([latents.guard(k) for k in range(len(latents))])

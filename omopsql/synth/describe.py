@@ -37,7 +37,9 @@ def copula_describe(caller: Caller, model: str) -> pa.Table:
     """
     with caller.cursor() as cursor:
         lines = list(describe(read_model(cursor, model)))
-    return pa.table([pa.array(values, f.type) for values, f in zip(zip(*lines, strict=True), SCHEMA, strict=True)], schema=SCHEMA)
+    return pa.table(
+        [pa.array(values, f.type) for values, f in zip(zip(*lines, strict=True), SCHEMA, strict=True)], schema=SCHEMA
+    )
 
 
 def describe(model: Model) -> Iterator[tuple[str, list[str], str, int]]:
@@ -72,7 +74,9 @@ def _column(margin: Margin, min_cell: int) -> str:
     if margin.labels:
         parts.append(_counted(len(margin.labels), "label"))
     if margin.has_rest:
-        parts.append(f"{margin.n[margin.rest]} rows with labels of fewer than {min_cell} rows each, pooled without their text")
+        parts.append(
+            f"{margin.n[margin.rest]} rows with labels of fewer than {min_cell} rows each, pooled without their text"
+        )
     if margin.has_missing:
         parts.append(f"{margin.n[margin.missing]} missing")
     if margin.has_missing and len(margin.n) == 1:

@@ -67,9 +67,7 @@ def _batches(
     yield from cursor.sql(sql).fetch_arrow_reader(BATCH_ROWS)
 
 
-def _take(
-    batch: pa.RecordBatch, position: int, margin: Margin
-) -> tuple[np.ndarray | None, pa.Array | None, int]:
+def _take(batch: pa.RecordBatch, position: int, margin: Margin) -> tuple[np.ndarray | None, pa.Array | None, int]:
     """Take a margin's one or two read columns from a batch: its numbers (NaN: none) and its texts."""
     numbers = texts = None
     if margin.column.kind in (c.NUMBER, c.NUMBER_TEXT):

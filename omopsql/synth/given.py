@@ -29,7 +29,9 @@ def given_cells(model: Model, given: dict[str, Any]) -> dict[int, int]:
         if name not in known:
             raise OmopsqlError(f"given: the model has no column {name!r}; it has {', '.join(known)}")
         if name not in position:
-            raise OmopsqlError(f"given: column {name!r} is {known[name].column.kind}; only learned columns can be given")
+            raise OmopsqlError(
+                f"given: column {name!r} is {known[name].column.kind}; only learned columns can be given"
+            )
         cells[position[name]] = _cell_of(known[name], value)
     return cells
 

@@ -28,9 +28,7 @@ def _named_like_key(name: str) -> bool:
     return lowered.endswith(("id", "_no", "_nr", "key", "mrn", "number", "uuid")) or lowered.startswith("id")
 
 
-def text_kind(
-    name: str, told: list[dict[str, Any]], pooled: dict[str, Any], present: int
-) -> tuple[str | None, str]:
+def text_kind(name: str, told: list[dict[str, Any]], pooled: dict[str, Any], present: int) -> tuple[str | None, str]:
     """Recognise identifiers, free text, and numbers or dates written as text; None means a plain category."""
     numbers, dates = sum(row["numbers"] for row in told), sum(row["dates"] for row in told)
     rare = pooled["n"] / present

@@ -32,9 +32,7 @@ def unit_of(counted: pa.Table) -> float:
     return 0.0
 
 
-def number_line(
-    counted: pa.Table, unit: float, rows: int, min_cell: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def number_line(counted: pa.Table, unit: float, rows: int, min_cell: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Release a number line: atoms and intervals of at least ``min_cell`` rows each, as (low, high, n).
 
     Few values are kept as atoms each. Where there are many, an atom must stand out from its neighbours (a heap);

@@ -148,7 +148,9 @@ def _rows(grown: list[Grown], names: list[str], min_cell: int) -> pa.Table:
         totals = tree.totals()
         inner = np.flatnonzero(tree.feature >= 0)
         masks = (tree.mask[inner, None] >> np.arange(MOST_CODES, dtype=np.uint64) & np.uint64(1)).astype(bool)
-        cells = [[int(node), int(tree.left[node]), *np.flatnonzero(m).tolist()] for node, m in zip(inner, masks, strict=True)]
+        cells = [
+            [int(node), int(tree.left[node]), *np.flatnonzero(m).tolist()] for node, m in zip(inner, masks, strict=True)
+        ]
         columns = [[child, names[feature]] for feature in tree.feature[inner]]
         n = totals[inner].sum(axis=1)
         parts.append(_part("split", pa.array(columns, SCHEMA.field("columns").type), pa.array(cells, CELLS), n))

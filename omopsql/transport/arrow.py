@@ -43,11 +43,13 @@ def _as_numpy(column: pa.ChunkedArray | pa.Array, dtype: Any) -> np.ndarray:
     return np.ascontiguousarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
 
 
+@cache  # kept for the process: DuckDB frees the functions of a closed connection, and others still call them
 def _over_arrow(function: Function) -> Callable[..., pa.Array]:
     dtypes = [_NUMPY[parameter.type] for parameter in function.parameters]
 
     def call(*columns: pa.ChunkedArray) -> pa.Array:
-        results = np.atleast_1d(_ufunc(function)(*map(_as_numpy, columns, dtypes)))
+        with np.errstate(all="ignore"):  # NaN and infinity are answers, not warnings
+            results = np.atleast_1d(_ufunc(function)(*map(_as_numpy, columns, dtypes)))
         missing = np.zeros(len(results), dtype=bool)
         for column in columns:
             if column.null_count:

@@ -160,9 +160,7 @@ table_parameter = _for_python("duckdb_table_function_add_parameter", None, _POIN
 table_bind = _for_python("duckdb_table_function_set_bind", None, _POINTER, _POINTER)
 table_init = _for_python("duckdb_table_function_set_init", None, _POINTER, _POINTER)
 table_callback = _for_python("duckdb_table_function_set_function", None, _POINTER, _POINTER)
-table_pushdown = _for_python(
-    "duckdb_table_function_supports_projection_pushdown", None, _POINTER, ctypes.c_bool
-)
+table_pushdown = _for_python("duckdb_table_function_supports_projection_pushdown", None, _POINTER, ctypes.c_bool)
 register_table = _for_python("duckdb_register_table_function", ctypes.c_int, _POINTER, _POINTER)
 
 bind_parameter = _for_python("duckdb_bind_get_parameter", _POINTER, _POINTER, _INDEX)

@@ -65,7 +65,9 @@ def kept(handle: int) -> Generator:
     try:
         return _recent[handle]
     except KeyError:
-        raise OmopsqlError("this query was planned long ago and its model is no longer in memory; plan it again") from None
+        raise OmopsqlError(
+            "this query was planned long ago and its model is no longer in memory; plan it again"
+        ) from None
 
 
 def is_native(cursor: duckdb.DuckDBPyConnection) -> bool:
@@ -124,19 +126,22 @@ def _interleaved(texts: list[pa.Array], count: int) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(np.arange(count + 1) * width, pa.int32()), together.take(pa.array(by_row)))
 
 
+_ROW = pa.struct([("row_number", pa.int64()), ("numbers", pa.list_(pa.float64())), ("labels", pa.list_(pa.string()))])
+
+
+def _generate_rows(handle: Any, n: Any, seed: Any, block: Any) -> pa.Array:
+    """The Arrow function: one list of rows a block."""
+    calls = zip(*(column.to_pylist() for column in (handle, n, seed, block)), strict=True)
+    blocks = [pa.StructArray.from_arrays(_block_rows(*call), fields=list(_ROW)) for call in calls]
+    offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in blocks])])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.concat_arrays(blocks))
+
+
 def register_arrow(con: duckdb.DuckDBPyConnection) -> None:
-    """Register the Arrow route on the database of a connection: one list of rows a block."""
-    shape = pa.struct([("row_number", pa.int64()), ("numbers", pa.list_(pa.float64())), ("labels", pa.list_(pa.string()))])
-
-    def generate_rows(handle: Any, n: Any, seed: Any, block: Any) -> pa.Array:
-        calls = zip(*(column.to_pylist() for column in (handle, n, seed, block)), strict=True)
-        blocks = [pa.StructArray.from_arrays(_block_rows(*call), fields=list(shape)) for call in calls]
-        offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in blocks])])
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.concat_arrays(blocks))
-
+    """Register the Arrow route on the database of a connection."""
     con.create_function(
         f"{PREFIX}generate_rows",
-        generate_rows,
+        _generate_rows,
         ["BIGINT", "BIGINT", "BIGINT", "BIGINT"],  # type: ignore[list-item]
         "STRUCT(row_number BIGINT, numbers DOUBLE[], labels VARCHAR[])[]",  # type: ignore[arg-type]
         type="arrow",

@@ -15,7 +15,6 @@ import duckdb
 from numba import cfunc, njit
 
 from omopsql.registry import Function, kernels
-from omopsql.udfs.flat import fill_table
 
 from . import PREFIX, capi, native_table
 from .capi import SCALAR_SIGNATURE
@@ -107,7 +106,7 @@ def _register_scalar(connection: ctypes.c_void_p, function: Function, callback: 
         raise RuntimeError(f"DuckDB refused the function {PREFIX}{function.name}")
 
 
-def _make_entry(callbacks: list[tuple[Function, Any]], fill_callback: Any) -> Any:
+def _make_entry(callbacks: list[tuple[Function, Any]]) -> Any:
     """Build the C entry point that DuckDB calls for each database it opens."""
 
     @capi.EXTENSION_ENTRY
@@ -120,7 +119,7 @@ def _make_entry(callbacks: list[tuple[Function, Any]], fill_callback: Any) -> An
             try:
                 for function, callback in callbacks:
                     _register_scalar(connection, function, callback)
-                native_table.register(connection, fill_callback)
+                native_table.register(connection)
             finally:
                 capi.disconnect(ctypes.byref(connection))
         except Exception as error:  # a C callback must not raise
@@ -158,9 +157,8 @@ def load() -> str | None:
     """Register the kernels for every database opened from now on. Returns the reason when that fails."""
     try:
         callbacks = [(function, compile_callback(function)) for function in kernels()]
-        fill_callback = native_table.make_callback(fill_table)
-        _kept.extend([*callbacks, fill_callback])
-        _register_extension(_make_entry(callbacks, fill_callback))
+        _kept.extend(callbacks)
+        _register_extension(_make_entry(callbacks))
         _self_test()
     except (RuntimeError, OSError, AttributeError, duckdb.Error) as error:
         return str(error)

@@ -7,10 +7,11 @@ The bind data is one block of memory that holds the model itself, so DuckDB alon
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import numpy as np
 from numba import cfunc, njit
+
+from omopsql.udfs.flat import fill_table
 
 from . import PREFIX, capi, generator
 from .capi import INIT_SIGNATURE, TABLE_SIGNATURE, float64_at, int64_at
@@ -85,45 +86,42 @@ def _write_codes(values, vector, count, width):
         _write_nulls(values, vector, count)
 
 
-def make_callback(fill: Any) -> Any:
-    """Compile the callback that writes one chunk of the generator function ``fill``."""
-
-    def write_chunk(info, chunk):  # type: ignore[no-untyped-def]
-        address = capi.function_bind_data(info)
-        bind = int64_at(address, _HEADER)
-        state_address = capi.function_init_data(info)
-        first = capi.atomic_add(state_address, BLOCK)
-        count = min(BLOCK, bind[_N] - first)
-        if count <= 0:
-            capi.chunk_set_size(chunk, 0)
-            return
-        slots = bind[_SLOTS]
-        widths = int64_at(_widths_at(address), slots)
-        ints_address = _widths_at(address) + 8 * slots
-        ints = int64_at(ints_address, bind[_INTS])
-        reals = float64_at(ints_address + 8 * bind[_INTS], bind[_REALS])
-        columns = int64_at(state_address, 2)[1]
-        wanted = int64_at(state_address, 2 + columns)
-        out = np.empty((slots, count))
-        generated = False
-        for i in range(columns):
-            column = wanted[2 + i]
-            vector = capi.chunk_vector(chunk, i)
-            if column == 0:
-                numbers = int64_at(capi.vector_data(vector), count)
-                for row in range(count):
-                    numbers[row] = first + row + 1
-            elif column <= slots:
-                if not generated:
-                    fill(ints, reals, bind[_SEED], first, out)
-                    generated = True
-                if widths[column - 1] == 0:
-                    _write_numbers(out[column - 1], vector, count)
-                else:
-                    _write_codes(out[column - 1], vector, count, widths[column - 1])
-        capi.chunk_set_size(chunk, count)
-
-    return cfunc(TABLE_SIGNATURE, error_model="numpy", cache=True)(write_chunk)
+@cfunc(TABLE_SIGNATURE, error_model="numpy", cache=True)
+def _write_chunk(info, chunk):
+    """Write the next chunk of rows: generate them once, then copy the columns that are wanted."""
+    address = capi.function_bind_data(info)
+    bind = int64_at(address, _HEADER)
+    state_address = capi.function_init_data(info)
+    first = capi.atomic_add(state_address, BLOCK)
+    count = min(BLOCK, bind[_N] - first)
+    if count <= 0:
+        capi.chunk_set_size(chunk, 0)
+        return
+    slots = bind[_SLOTS]
+    widths = int64_at(_widths_at(address), slots)
+    ints_address = _widths_at(address) + 8 * slots
+    ints = int64_at(ints_address, bind[_INTS])
+    reals = float64_at(ints_address + 8 * bind[_INTS], bind[_REALS])
+    columns = int64_at(state_address, 2)[1]
+    wanted = int64_at(state_address, 2 + columns)
+    out = np.empty((slots, count))
+    generated = False
+    for i in range(columns):
+        column = wanted[2 + i]
+        vector = capi.chunk_vector(chunk, i)
+        if column == 0:
+            numbers = int64_at(capi.vector_data(vector), count)
+            for row in range(count):
+                numbers[row] = first + row + 1
+        elif column <= slots:
+            if not generated:
+                fill_table(ints, reals, bind[_SEED], first, out)
+                generated = True
+            if widths[column - 1] == 0:
+                _write_numbers(out[column - 1], vector, count)
+            else:
+                _write_codes(out[column - 1], vector, count, widths[column - 1])
+    capi.chunk_set_size(chunk, count)
 
 
 def _enum_width(labels: tuple[str, ...] | None) -> int:
@@ -170,7 +168,7 @@ def _bind(info: int) -> None:
         capi.bind_error(info, f"omopsql: {error}".encode())
 
 
-def register(connection: ctypes.c_void_p, callback: Any) -> None:
+def register(connection: ctypes.c_void_p) -> None:
     """Register the table function on one database."""
     from .native import Types
 
@@ -181,7 +179,7 @@ def register(connection: ctypes.c_void_p, callback: Any) -> None:
             capi.table_parameter(declared, types.named("BIGINT"))
         capi.table_bind(declared, ctypes.cast(_bind, ctypes.c_void_p))
         capi.table_init(declared, _init.address)
-        capi.table_callback(declared, callback.address)
+        capi.table_callback(declared, _write_chunk.address)
         capi.table_pushdown(declared, True)
         failed = capi.register_table(connection, declared)
         capi.destroy_table(ctypes.byref(declared))
