@@ -1,7 +1,7 @@
 """The mixed table of the benchmarks: 20 columns drawn from scikit-learn's breast-cancer records, with jitter.
 
-Each row is one of 569 real records: 12 measurements with a tenth of their spread added as noise, and 8 nominal columns of
-2 to 20 categories of which 2 % are redrawn. Some values are missing, more often in malignant records.
+Each row is one of 569 real records: 12 measurements with a tenth of their spread added as noise, and 8 nominal columns
+of 2 to 20 categories of which 2 % are redrawn. Some values are missing, more often in malignant records.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SDV's GaussianCopulaSynthesizer on one Parquet file: its CPU time, its memory, its rows. Runs in SDV's environment."""
+"""SDV's GaussianCopulaSynthesizer on one Parquet file: CPU time, memory, rows. Runs in SDV's environment."""
 
 import json
 import resource

@@ -11,6 +11,7 @@ A function is declared once, where its body stands:
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -55,6 +56,7 @@ class Example:
 
     @classmethod
     def parse(cls, text: str) -> Example:
+        """Read ``SELECT ... --> result``."""
         sql, _, result = text.partition(" --> ")
         return cls(sql.strip().rstrip(";"), result.strip() or None)
 
@@ -79,6 +81,7 @@ class Function:
 
     @property
     def signature(self) -> str:
+        """The call as the listing shows it."""
         return f"{self.name}({', '.join(map(str, self.parameters))}) -> {self.returns}"
 
     @property
@@ -215,7 +218,7 @@ def read_macro(family: str, text: str) -> Function:
     if macro is None:
         raise ValueError(f"no CREATE OR REPLACE MACRO omopsql.name(...) AS in this file of sql/{family}")
     tags = [line for line in head if line.startswith("@")]
-    types = {n: t for n, t in (re.match(r"@param (\w+) (.+)", x).groups() for x in tags if x.startswith("@param"))}
+    types = dict(re.findall(r"^@param (\w+) (.+)$", "\n".join(tags), re.M))
     returns = next((line.split(None, 1)[1] for line in tags if line.startswith("@returns ")), "")
     parameters = []
     for item in filter(None, (p.strip() for p in macro["parameters"].split(","))):

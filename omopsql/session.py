@@ -23,7 +23,7 @@ from . import registry, transport
 from .errors import OmopsqlError
 from .quoting import identifier, literal
 from .registry import Function, Parameter
-from .transport import PREFIX, arrow, generator, with_arity
+from .transport import PREFIX, add_function, arrow, generator
 
 CATALOG = "omopsql"
 
@@ -210,19 +210,13 @@ def _expression_udf(function: Function) -> Callable[..., str]:
         except OmopsqlError as error:
             return f"{_FAILED}{error}"
 
-    return with_arity(answer, len(function.parameters) + 3)
+    return answer
 
 
 def _load_expression(con: duckdb.DuckDBPyConnection, token: str, function: Function) -> None:
     """Make a Python function that returns SQL into a table function, through ``query()`` of a folded constant."""
     call, types = _python_call(function, token)
-    con.create_function(
-        _udf_name(function),
-        _expression_udf(function),
-        types,
-        "VARCHAR",
-        null_handling="special",  # type: ignore
-    )
+    add_function(con, _udf_name(function), _expression_udf(function), types, "VARCHAR", arrow=False)
     raised = f"CASE WHEN answer[1] = '{_FAILED}' THEN error(answer[2:]) ELSE answer END"
     con.execute(f"{_macro_head(function)} FROM query(list_transform([{call}], lambda answer: {raised})[1])")
 
@@ -243,7 +237,7 @@ def _routine_udf(function: Function) -> Callable[..., pa.Array]:
             offsets.append(offsets[-1] + len(rows))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.concat_arrays(lists))
 
-    return with_arity(answer, len(function.parameters) + 3)
+    return answer
 
 
 def _routine_shape(function: Function) -> pa.StructType:
@@ -255,15 +249,7 @@ def _load_routine(con: duckdb.DuckDBPyConnection, token: str, function: Function
     """Make a Python function that returns rows into a table function: a list of structs, unnested."""
     call, types = _python_call(function, token)
     returns = ", ".join(f"{identifier(field.name)} {sql_type(field.type)}" for field in _routine_shape(function))
-    con.create_function(
-        _udf_name(function),
-        _routine_udf(function),
-        types,  # type: ignore[arg-type]
-        f"STRUCT({returns})[]",  # type: ignore[arg-type]
-        type="arrow",  # type: ignore[arg-type]
-        null_handling="special",  # type: ignore[arg-type]
-        side_effects=True,
-    )
+    add_function(con, _udf_name(function), _routine_udf(function), types, f"STRUCT({returns})[]", side_effects=True)
     raised = "CASE WHEN answer[1].failure IS NULL THEN answer ELSE error(answer[1].failure) END"
     checked = f"list_transform([{call}], lambda answer: {raised})[1]"  # before any WHERE of the caller's
     con.execute(f"{_macro_head(function)} SELECT * EXCLUDE (failure) FROM (SELECT unnest({checked}, max_depth := 2))")

@@ -164,8 +164,8 @@ def test_too_few_rare_or_missing_values_are_left_out(con):
 def test_not_a_number_and_infinity_are_missing(con):
     (margin,) = survey(
         con,
-        """SELECT CASE WHEN i < 20 THEN 'nan'::DOUBLE WHEN i < 40 THEN 'inf'::DOUBLE WHEN i < 60 THEN NULL ELSE i % 3 END
-        AS x FROM range(1000) AS r (i)""",
+        """SELECT CASE WHEN i < 20 THEN 'nan'::DOUBLE WHEN i < 40 THEN 'inf'::DOUBLE WHEN i < 60 THEN NULL
+        ELSE i % 3 END AS x FROM range(1000) AS r (i)""",
     )
     assert margin.n[margin.missing] == 60
 

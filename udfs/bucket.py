@@ -1,8 +1,8 @@
 """Public grids for numbers: buckets of constant relative width, and the precision that a value shows.
 
 The grid depends on no data, so counts of two hospitals fall on the same edges and can be added. A bucket is the sign,
-exponent and first 32 mantissa bits of a double: 2^-32 of the value wide, so that a second of a timestamp is seen. Bucket
-order is value order.
+exponent and first 32 mantissa bits of a double: 2^-32 of the value wide, so that a second of a timestamp is seen.
+Bucket order is value order.
 """
 
 import math
@@ -63,7 +63,7 @@ def bucket_low(bucket: int) -> float:
 
 @kernel(family="synth", example="SELECT omopsql.resolution(120.5) --> 0.1")
 def resolution(x: float) -> float:
-    """Largest step of 1, 0.1 down to 1e-9 that a value is a whole multiple of; 0 when it shows more digits than that."""
+    """Largest step of 1, 0.1 down to 1e-9 that a value is a whole multiple of; 0 when it shows more digits."""
     scale = 1.0
     for _ in range(_DECIMALS + 1):
         scaled = x * scale

@@ -1,4 +1,4 @@
-"""Which method fits a table best: each is fitted on a sample of rows, and the simulated pairs of columns are compared."""
+"""Which method fits a table best: each is fitted on a sample of rows, and simulated pairs of columns are compared."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method
         raise OmopsqlError(f"{source} has no rows; there is nothing to learn")
     if rows < min_cell:
         raise OmopsqlError(
-            f"{source} has {rows} row{'s' * (rows > 1)}, fewer than min_cell = {min_cell}; no statistic of it may be released"
+            f"{source} has {rows} row{'s' * (rows > 1)}, fewer than min_cell = {min_cell}; "
+            "no statistic of it may be released"
         )
     margins = Survey(cursor, relation.columns, rows, min_cell).margins(kinds)
     learned = [margin for margin in margins if margin.column.kind in c.LEARNED]

@@ -191,7 +191,7 @@ def _released(counts, feature, pools, rows, shares):
 
 
 @njit(nogil=True, cache=True)
-def _pool(counts, parents, min_cell, column):
+def _pool(counts, parents, min_cell, column):  # noqa: C901
     """Put every bin of a node in a pool of at least ``min_cell`` rows: (pool of a bin, rows of a pool, share of a bin).
 
     ``counts`` is (nodes, bins), parents before children. A bin of enough rows is a pool of its own. Small ones join in
@@ -247,7 +247,7 @@ def _share(pools, rows, expected, shares, likely):
     for b in range(bins):
         if pools[b] >= 0:
             part = expected[b] / held[pools[b]] if held[pools[b]] > 0.0 else 1.0
-            shares[b] = max(1, int(math.floor(part * SHARES + 0.5)))
+            shares[b] = max(1, math.floor(part * SHARES + 0.5))
             parts[pools[b]] += shares[b]
     total = rows.sum()
     for b in range(bins):
@@ -343,7 +343,7 @@ def _in_drawing_order(trees: dict[int, tuple[Splits, Contexts]]) -> dict[int, tu
 
 
 def _leaves(splits: Splits, contexts: Contexts, margin: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
-    """Distributions of the leaves (leaves, bins), and the row of each leaf node. An empty leaf falls back to the margin."""
+    """Distributions of the leaves (leaves, bins), and the row of each leaf node. An empty leaf has the margin's."""
     nodes = sorted({0, *(left + side for _, left, _ in splits.values() for side in (0, 1))} - set(splits))
     leaf_of = {node: row for row, node in enumerate(nodes)}
     probabilities = np.zeros((len(nodes), len(margin)))

@@ -54,9 +54,29 @@ def load_native() -> bool:
     return not reason
 
 
-def with_arity(function: Callable[..., Any], size: int) -> Callable[..., Any]:
-    """Give a ``*arguments`` function a signature of ``size`` parameters: DuckDB reads the signature."""
+def add_function(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    function: Callable[..., Any],
+    parameters: list[str],
+    returns: str,
+    *,
+    arrow: bool = True,
+    side_effects: bool = False,
+) -> None:
+    """Register a ``*arguments`` function on the database of a connection. It is handed NULLs as they are.
+
+    Keep the function for the process: DuckDB frees those of a closed connection, while others still call them.
+    """
     positional = inspect.Parameter.POSITIONAL_ONLY
-    parameters = [inspect.Parameter(f"argument_{i}", positional) for i in range(size)]
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return function
+    named = [inspect.Parameter(f"argument_{i}", positional) for i in range(len(parameters))]
+    function.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # DuckDB reads it
+    con.create_function(  # type: ignore[call-overload]
+        name,
+        function,
+        parameters,
+        returns,
+        type="arrow" if arrow else "native",
+        null_handling="special",
+        side_effects=side_effects,
+    )

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from omopsql.registry import Function, kernels
 
-from . import PREFIX, with_arity
+from . import PREFIX, add_function
 
 _NUMPY = {"DOUBLE": np.float64, "BIGINT": np.int64, "BOOLEAN": np.bool_}
 
@@ -43,7 +43,7 @@ def _as_numpy(column: pa.ChunkedArray | pa.Array, dtype: Any) -> np.ndarray:
     return np.ascontiguousarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-@cache  # kept for the process: DuckDB frees the functions of a closed connection, and others still call them
+@cache
 def _over_arrow(function: Function) -> Callable[..., pa.Array]:
     dtypes = [_NUMPY[parameter.type] for parameter in function.parameters]
 
@@ -56,17 +56,11 @@ def _over_arrow(function: Function) -> Callable[..., pa.Array]:
                 missing |= column.is_null().to_numpy()
         return pa.array(results, mask=missing if missing.any() else None)
 
-    return with_arity(call, len(dtypes))
+    return call
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
     """Register every kernel on the database of one connection."""
     for function in kernels():
-        con.create_function(
-            PREFIX + function.name,
-            _over_arrow(function),
-            [parameter.type for parameter in function.parameters],
-            function.returns,
-            type="arrow",
-            null_handling="special",
-        )
+        types = [parameter.type for parameter in function.parameters]
+        add_function(con, PREFIX + function.name, _over_arrow(function), types, function.returns)

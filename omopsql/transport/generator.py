@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
 
-from . import PREFIX, load_native
+from . import PREFIX, add_function, load_native
 
 BLOCK = 2048  # rows a call: DuckDB's own vector size
 _RECENT = 64
@@ -129,9 +129,9 @@ def _interleaved(texts: list[pa.Array], count: int) -> pa.ListArray:
 _ROW = pa.struct([("row_number", pa.int64()), ("numbers", pa.list_(pa.float64())), ("labels", pa.list_(pa.string()))])
 
 
-def _generate_rows(handle: Any, n: Any, seed: Any, block: Any) -> pa.Array:
-    """The Arrow function: one list of rows a block."""
-    calls = zip(*(column.to_pylist() for column in (handle, n, seed, block)), strict=True)
+def _generate_rows(*columns: pa.ChunkedArray) -> pa.Array:
+    """One list of rows for each call of (handle, n, seed, block)."""
+    calls = zip(*(column.to_pylist() for column in columns), strict=True)
     blocks = [pa.StructArray.from_arrays(_block_rows(*call), fields=list(_ROW)) for call in calls]
     offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in blocks])])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.concat_arrays(blocks))
@@ -139,10 +139,5 @@ def _generate_rows(handle: Any, n: Any, seed: Any, block: Any) -> pa.Array:
 
 def register_arrow(con: duckdb.DuckDBPyConnection) -> None:
     """Register the Arrow route on the database of a connection."""
-    con.create_function(
-        f"{PREFIX}generate_rows",
-        _generate_rows,
-        ["BIGINT", "BIGINT", "BIGINT", "BIGINT"],  # type: ignore[list-item]
-        "STRUCT(row_number BIGINT, numbers DOUBLE[], labels VARCHAR[])[]",  # type: ignore[arg-type]
-        type="arrow",
-    )
+    returns = "STRUCT(row_number BIGINT, numbers DOUBLE[], labels VARCHAR[])[]"
+    add_function(con, f"{PREFIX}generate_rows", _generate_rows, ["BIGINT"] * 4, returns)

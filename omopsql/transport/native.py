@@ -81,9 +81,11 @@ class Types:
             capi.destroy_logical_type(ctypes.byref(made))
 
     def named(self, name: str) -> ctypes.c_void_p:
+        """The type of a SQL name."""
         return self._keep(capi.logical_type(capi.TYPE_CODES[name]))
 
     def enum(self, labels: Iterable[str]) -> ctypes.c_void_p:
+        """An ENUM of labels."""
         encoded = [label.encode() for label in labels]
         return self._keep(capi.enum_type((ctypes.c_char_p * len(encoded))(*encoded), len(encoded)))
 
