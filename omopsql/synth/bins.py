@@ -36,8 +36,14 @@ def coded(cells: np.ndarray, maps: list[np.ndarray]) -> np.ndarray:
     """Map cells (columns, rows) to the bins that ``maps`` give them, uint8."""
     codes = np.empty(cells.shape, np.uint8)
     for j, bin_of_cell in enumerate(maps):
-        np.take(bin_of_cell.astype(np.uint8), cells[j], out=codes[j])
+        _look_up(cells[j], bin_of_cell.astype(np.uint8), codes[j])
     return codes
+
+
+@njit(nogil=True, cache=True)
+def _look_up(cells, codes, found):
+    for i in range(cells.size):
+        found[i] = codes[cells[i]]
 
 
 def _line_bins(n: np.ndarray, room: int) -> np.ndarray:

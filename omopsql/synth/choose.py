@@ -16,7 +16,7 @@ from .compile import compile_cells
 from .copula import fit_copula
 from .margins import Margin
 from .model import Model
-from .tree import fit_tree
+from .tree import STRUCTURE_ROWS, fit_tree
 
 TRIAL_ROWS = 20_000  # rows that each method is fitted on, and rows that it then simulates
 TRIAL_SEED = 778
@@ -28,14 +28,19 @@ _FIT = {"copula": fit_copula, "tree": fit_tree}
 
 def fit_joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, min_cell: int) -> Model:
     """Fit the joint statistics by one method, or by the one that ``auto`` prefers. ``cells``: (columns, rows)."""
-    if method == "auto":
-        method = best_method(cells, margins, min_cell)
     learned = [margin for margin in margins if margin.column.kind in LEARNED]
-    return Model(method, rows, min_cell, margins, _FIT[method](cells, learned, min_cell))
+    chosen = chosen_rows(cells, STRUCTURE_ROWS)
+    if method == "auto":
+        method = best_method(np.ascontiguousarray(cells[:, chosen]), learned, min_cell)
+    joint = fit_tree(cells, learned, min_cell, chosen) if method == "tree" else fit_copula(cells, learned, min_cell)
+    return Model(method, rows, min_cell, margins, joint)
 
 
 def best_method(cells: np.ndarray, margins: list[Margin], min_cell: int) -> str:
-    """Choose the method whose simulated pair tables come nearest to the data's, on a sample of its rows."""
+    """Choose the method whose simulated pair tables come nearest to the data's, on a sample of its rows.
+
+    ``margins`` are those of the learned columns, whose cells are given (columns, rows).
+    """
     distances = method_distances(cells, margins, min_cell)
     return min(distances, key=lambda method: distances[method])
 
@@ -43,10 +48,7 @@ def best_method(cells: np.ndarray, margins: list[Margin], min_cell: int) -> str:
 def method_distances(cells: np.ndarray, margins: list[Margin], min_cell: int) -> dict[str, float]:
     """Mean total variation distance over all pairs of columns, between the data and what each method simulates."""
     sample = np.ascontiguousarray(cells[:, chosen_rows(cells, TRIAL_ROWS)])
-    learned = [
-        replace(margin, n=np.bincount(sample[j], minlength=len(margin.n)))
-        for j, margin in enumerate(margin for margin in margins if margin.column.kind in LEARNED)
-    ]
+    learned = [replace(m, n=np.bincount(sample[j], minlength=len(m.n))) for j, m in enumerate(margins)]
     most = min(max(int(math.sqrt(sample.shape[1] / _ROWS_A_CELL)), _FEWEST_BINS), _MOST_BINS)
     maps = [bins_of(margin, most) for margin in learned]
     seen = coded(sample, maps)

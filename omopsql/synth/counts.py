@@ -25,6 +25,8 @@ from .columns import (
 )
 
 SOURCE = "omopsql_source"
+COARSE_ROWS = 10_000_000  # sources of more rows are counted by coarser buckets
+_COARSER = 1 << 12
 _COLUMN = "omopsql_column"  # the one column that is being counted
 
 
@@ -62,18 +64,19 @@ def count(cursor: duckdb.DuckDBPyConnection, name: str, query: str) -> pa.Table:
 
 
 @cache
-def number_query(sql_type: str, min_cell: int) -> str:
+def number_query(sql_type: str, min_cell: int, coarse: bool = False) -> str:
     """The query that counts a column of a number-like type."""
     column = ibis.table({"v": ibis_type(sql_type)}, name=_COLUMN)
-    return str(ibis.to_sql(number_cells(column.select(value=number(column.v, sql_type)), min_cell), dialect="duckdb"))
+    values = column.select(value=number(column.v, sql_type))
+    return str(ibis.to_sql(number_cells(values, min_cell, coarse), dialect="duckdb"))
 
 
 @cache
-def number_text_query(decimals: int, min_cell: int) -> str:
+def number_text_query(decimals: int, min_cell: int, coarse: bool = False) -> str:
     """The query that counts the numbers (or dates, ``decimals`` -1) in a text column."""
     column = ibis.table({"v": "string"}, name=_COLUMN)
     values = column.select(value=number_in_text(column.v, decimals))
-    return str(ibis.to_sql(number_cells(values, min_cell), dialect="duckdb"))
+    return str(ibis.to_sql(number_cells(values, min_cell, coarse), dialect="duckdb"))
 
 
 @cache
@@ -83,19 +86,24 @@ def label_query(min_cell: int) -> str:
     return str(ibis.to_sql(label_counts(column.select(value=column.v), min_cell), dialect="duckdb"))
 
 
-def number_cells(values: ir.Table, min_cell: int) -> ir.Table:
+def number_cells(values: ir.Table, min_cell: int, coarse: bool = False) -> ir.Table:
     """Count a number line (column ``value``) by public bucket, by value where ``min_cell`` rows share it, by step.
 
-    The result adds up over sites as long as atoms are kept apart: one row per (bucket, atom, step), with n rows.
+    One row a distinct value, or, when ``coarse``, one row a millionth of the value: what memory holds of any source.
     """
     present = values.filter(values.value.notnull() & ~values.value.isnan() & ~values.value.isinf())
     counted = present.group_by("value").agg(n=ibis._.count())
-    placed = counted.mutate(
+    placed = counted.select(
         bucket=value_bucket(counted.value),
         atom=ibis.ifelse(counted.n >= min_cell, counted.value, ibis.null("float64")),
         step=resolution(counted.value),
+        n=counted.n,
+        values=ibis.literal(1, "int64"),
     )
-    return placed.group_by("bucket", "atom", "step").agg(n=ibis._.n.sum(), values=ibis._.count())
+    if not coarse:
+        return placed
+    coarser = placed.mutate(bucket=(placed.bucket // _COARSER).cast("int64") * _COARSER)
+    return coarser.group_by("bucket", "atom", "step").agg(n=ibis._.n.sum(), values=ibis._["values"].sum())
 
 
 def label_counts(values: ir.Table, min_cell: int) -> ir.Table:

@@ -37,7 +37,8 @@ def encode(cursor: duckdb.DuckDBPyConnection, types: dict[str, str], margins: li
             numbers, labels, position = _take(batch, position, margin)
             into = cells[j, start:stop]
             _place(margin, numbers, labels, into)
-            into[into < 0] = np.argmax(margin.n)
+            if into.min(initial=0) < 0:
+                into[into < 0] = np.argmax(margin.n)
         start = stop
     return cells[:, :start]
 
@@ -84,9 +85,12 @@ def _place(margin: Margin, numbers: np.ndarray | None, texts: pa.Array | None, c
         cells[:] = margin.missing
     else:
         labels = pa.array(margin.labels, pa.string())
-        found = pc.index_in(texts.cast(pa.string()), labels).fill_null(-1).to_numpy(zero_copy_only=False)
-        missing = texts.is_null().to_numpy(zero_copy_only=False)
-        cells[:] = np.where(found >= 0, margin.numbers + found, np.where(missing, margin.missing, margin.rest))
+        found = pc.index_in(texts.cast(pa.string()), labels).fill_null(-1).to_numpy()
+        np.add(found, margin.numbers, out=cells)
+        if found.min(initial=0) < 0:
+            missing = texts.is_null().to_numpy(zero_copy_only=False)
+            cells[found < 0] = margin.rest
+            cells[missing] = margin.missing
     if numbers is not None and margin.numbers:
         breaks, owners = _breaks(margin)
         _place_numbers(numbers, breaks, owners, _guide(breaks), cells)

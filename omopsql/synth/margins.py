@@ -16,7 +16,7 @@ import numpy as np
 
 from . import columns as c
 from .columns import Column
-from .counts import count, label_query, number_query, number_text_query
+from .counts import COARSE_ROWS, count, label_query, number_query, number_text_query
 from .kinds import looks_like_key, text_kind, total
 from .numberline import number_line, unit_of
 
@@ -74,7 +74,7 @@ class Survey:
         return self._text(name, sql_type, kind) if first == c.CATEGORY else self._number(name, sql_type, kind)
 
     def _number(self, name: str, sql_type: str, kind: str | None) -> Margin:
-        counted = count(self.cursor, name, number_query(sql_type, self.min_cell))
+        counted = count(self.cursor, name, number_query(sql_type, self.min_cell, self.rows > COARSE_ROWS))
         if kind is None and c.is_integer(sql_type) and looks_like_key(name, counted, self.rows, self.min_cell):
             return Margin(Column(name, sql_type, c.IDENTIFIER, note="every value is different"))
         column = Column(name, sql_type, c.NUMBER, unit=unit_of(counted))
@@ -101,7 +101,7 @@ class Survey:
         """Margin of a text column that holds numbers or dates: a number line, then the other frequent labels."""
         dates = sum(row["dates"] for row in every) > sum(row["numbers"] for row in every)
         decimals = -1 if dates else max(row["most_decimals"] or 0 for row in every)
-        counted = count(self.cursor, name, number_text_query(decimals, self.min_cell))
+        counted = count(self.cursor, name, number_text_query(decimals, self.min_cell, self.rows > COARSE_ROWS))
         unit = 1.0 if dates else 10.0**-decimals
         low, high, n = number_line(counted, unit, self.rows, self.min_cell)
         labels = [row for row in kept if not row["dates" if dates else "numbers"]]

@@ -65,13 +65,17 @@ def is_nominal(margin: Margin) -> bool:
     return margin.numbers == 0
 
 
-def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int) -> pa.Table:
-    """Learn the trees of all columns from their cells (columns, rows); return the model's joint rows."""
+def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int, chosen: np.ndarray | None = None) -> pa.Table:
+    """Learn the trees of all columns from their cells (columns, rows); return the model's joint rows.
+
+    ``chosen`` are the rows that the structure is learned on, where they are known already.
+    """
     names = [margin.column.name for margin in margins]
     target_maps = [bins_of(margin, MOST_BINS) for margin in margins]
     codes = coded(cells, [bins_of(margin, MOST_CODES) for margin in margins])
     targets = coded(cells, target_maps)
-    chosen = chosen_rows(cells, STRUCTURE_ROWS)
+    if chosen is None:
+        chosen = chosen_rows(cells, STRUCTURE_ROWS)
     order = column_order(np.ascontiguousarray(targets[:, chosen]), [int(m.max()) + 1 for m in target_maps])
     grown = _grow_all(codes, targets, chosen, order, margins, min_cell)
     return _rows(grown, names, min_cell)
