@@ -1,9 +1,9 @@
 """Rows of a Gaussian copula: correlated normal numbers, each of which decides one cell of a column.
 
 A latent's uniform number u = Phi(z) falls into one of its bins, whose thresholds are cumulative probabilities; the
-position inside the bin, uniform again, picks a cell of the bin, and the position inside the cell places the value. Where
-one column stratifies the others, thresholds depend on that column's bin. A column whose values can be missing (or be
-labels beside numbers) has two latents: the gate decides whether there is a value, the other which value.
+position inside the bin, uniform again, picks a cell of the bin, and the position inside the cell places the value.
+Where one column stratifies the others, thresholds depend on that column's bin. A column whose values can be missing (or
+be labels beside numbers) has two latents: the gate decides whether there is a value, the other which value.
 """
 
 import numpy as np
@@ -23,14 +23,14 @@ LATENTS, BOUNDED, STRATA, FACTOR, LATENT_RECORDS, COLUMN_RECORDS, STRATUM_OF, PR
     range(10)
 )
 
-# A latent's record, in the order of drawing: how many bins it has; where their thresholds begin and how far those of two
-# strata are apart (0: all share them); how many cells it has; where their edges begin, in which the cells of bin b cover
-# b to b + 1; the lower and upper bound of u in each stratum. Bins and cells stand as they lie along the latent. Beside
-# the n + 1 thresholds or edges stands their guide: n equal steps.
+# A latent's record, in the order of drawing: how many bins it has; where their thresholds begin and how far those of
+# two strata are apart (0: all share them); how many cells it has; where their edges begin, in which the cells of bin b
+# cover b to b + 1; where the lower and upper bounds of u begin, by stratum. Bins and cells stand as they lie along the
+# latent. Beside the n + 1 thresholds or edges stands their guide: n equal steps.
 BINS, THRESHOLDS, STRIDE, CELLS, EDGES, BOUNDS, LATENT_RECORD = range(7)
 
-# A column's record: the latents that are its gate (-1: none) and its value; where the cells that they decide begin, along
-# the latent (where a gate's cell is -1, the value decides); the given cell (-1: none).
+# A column's record: the latents that are its gate (-1: none) and its value; where the cells that they decide begin,
+# along the latent (where a gate's cell is -1, the value decides); the given cell (-1: none).
 GATE, VALUE, GATE_CELLS, VALUE_CELLS, GIVEN_CELL, COLUMN_RECORD = range(6)
 
 _BLOCK = 512
@@ -38,6 +38,7 @@ _STREAM = 1
 _CANDIDATES = 16
 _CANDIDATE_DIMENSIONS = 1 << 20  # dimensions below are the latents', those above the candidates'
 _LARGEST_UNIFORM = 1.0 - 2.0**-53
+_FARTHEST = 40.0  # no normal number is farther from 0: its probability is less than the smallest double
 
 
 @njit(nogil=True, cache=True)
@@ -88,7 +89,7 @@ def _draw_normals(seed, first, rows, normals):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _correlate(reals, factor, latents, rows, normals):
-    """Multiply by the Cholesky factor, in place: from the last latent up, so that none is needed once it has changed."""
+    """Multiply by the Cholesky factor, in place: the last latent first, so that none is needed once it has changed."""
     for k in range(latents - 1, -1, -1):
         row = factor + k * latents
         scale = reals[row + k]
@@ -145,7 +146,8 @@ def _find_cells(ints, reals, column, rows, strata, normals, apart, cells, positi
 def _truncated_normal(low, high, uniform):
     """Draw a standard normal number between two bounds; return it and the probability of falling between them.
 
-    Bounds above 0 are mirrored: probabilities keep their precision in the lower tail.
+    Bounds above 0 are mirrored: probabilities keep their precision in the lower tail. The number is finite even where
+    the probability is 0.
     """
     sign = 1.0
     if low > 0.0:
@@ -154,7 +156,7 @@ def _truncated_normal(low, high, uniform):
     p = below + uniform * (above - below)
     if 0.0 < p < 1.0:
         return sign * norm_ppf(p), above - below
-    return sign * min(max(0.0, low), high), 0.0
+    return sign * max(min(max(low, 0.0), high), -_FARTHEST), 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

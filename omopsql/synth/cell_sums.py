@@ -124,8 +124,8 @@ def score_products(cells, stratifier, stratum_of, columns, strides, offsets, sco
     diagonal included.
 
     ``cells``: (columns, rows). Latent k scores the cells of column ``columns[k]`` by the table at ``offsets[k]`` of
-    ``scores`` (int16), one row of ``strides[k]`` cells a stratum (0: all share one). ``stratum_of`` gives the stratum of
-    each cell of column ``stratifier``.
+    ``scores`` (int16), one row of ``strides[k]`` cells a stratum (0: all share one). ``stratum_of`` gives the stratum
+    of each cell of column ``stratifier``.
     """
     latents, rows = columns.size, cells.shape[1]
     block = np.zeros((latents, _BLOCK), np.int16)

@@ -1,21 +1,48 @@
 """The method ``copula``: one latent normal number a column, correlated as the data are.
 
 Where it pays, one column stratifies the others: their margins are counted in each of its bins, and the correlation is
-that within bins. Cells without order are put in the order that agrees best with the other columns. The model holds
-integer sums over rows: the table of the stratifying column with every other, and sums of products of normal scores.
-Sources: stratified Gaussian copula; scores and their attenuation as in ``hermite``; the nearest correlation matrix.
+that inside bins. Cells without an order are put in the order that agrees best with the other columns. The model holds
+sums of integers over rows: the table of the stratifying column with every other, and products of normal scores.
 """
 
 from __future__ import annotations
 
-from .arrays import Arrays
-from .columns import LEARNED
-from .copula_fit import fit_copula
-from .copula_tables import copula_of, put_copula
-from .joint import read_joint
-from .model import Model
+import numpy as np
+import pyarrow as pa
 
-__all__ = ["compile_copula", "fit_copula"]
+from .arrays import Arrays
+from .cell_sums import chosen_rows
+from .copula_tables import copula_of, put_copula
+from .gates import shared_gates
+from .joint import joint_table, read_joint
+from .joint_sums import summed
+from .latent import latents_of
+from .margins import Margin
+from .model import Model
+from .ordering import best_orders
+from .stratifier import best_stratifier, pair_tables
+
+CHOICE_ROWS = 65_536  # rows that orders and the stratifying column are chosen on; all rows are summed
+_LEAST_CHOICE_ROWS = 4096
+_CHOICE_WORK = 1 << 26  # rows times pairs of latents
+
+
+def fit_copula(cells: np.ndarray, margins: list[Margin], min_cell: int) -> pa.Table:
+    """Learn a copula from margin cells, int32 of (columns, rows): the joint rows of its model.
+
+    Every n is a sum of integers over rows, the same in any order of them. Orders and the stratifying column are chosen
+    on a sample; a column stratifies if simulated pair tables come nearer to the sample's with it than without.
+    """
+    shared = shared_gates(cells, margins)
+    latents = latents_of(margins, cells.shape[1], shared)
+    most = max(2 * _CHOICE_WORK // len(latents) ** 2, _LEAST_CHOICE_ROWS)
+    sample = np.ascontiguousarray(cells[:, chosen_rows(cells, min(CHOICE_ROWS, most))])
+    part = latents.counted(sample)
+    table = pair_tables(part, sample)
+    orders = best_orders(part, table)
+    column = best_stratifier(sample, part.ordered(orders), table, min_cell)
+    latents = latents.ordered(orders)
+    return joint_table(summed(cells, latents, column, min_cell, shared, orders), latents, margins)
 
 
 def compile_copula(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
@@ -23,6 +50,5 @@ def compile_copula(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
 
     ``given`` fixes cells: learned column (by position) -> cell. The tables follow from the model table alone.
     """
-    learned = [margin for margin in model.margins if margin.column.kind in LEARNED]
-    joint, latents = read_joint(model.joint, learned, model.rows)
+    joint, latents = read_joint(model.joint, model.learned, model.rows)
     return put_copula(arrays, copula_of(joint, latents, model.min_cell), given)

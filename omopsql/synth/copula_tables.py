@@ -15,10 +15,10 @@ from .correlation import nearest_correlation
 from .hermite import SCALE, TERMS, scored, series, solved
 from .joint import Joint
 from .latent import Latents
-from .strata import PSEUDO_ROWS, Strata, largest_r, probabilities
+from .strata import PSEUDO_ROWS, probabilities
 
-SPREAD_LO, SPREAD_HI = 0.9, 1.0
 _LEAST_WEIGHT = 2e-3  # below it, a pair's correlation is not determined
+_LEAST_SPREAD = 0.9
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,6 @@ class Copula:
     stratifier: int
     shares: list[np.ndarray]
     correlation: np.ndarray
-
-
-def thresholds_given(latents: Latents, strata: Strata, min_cell: int) -> list[np.ndarray]:
-    """The thresholds of every latent in each stratum; one row where a latent depends on none."""
-    found = probabilities(latents, strata, min_cell)
-    return [latent.thresholds(shares) for latent, shares in zip(latents.each, found, strict=True)]
 
 
 def copula_of(joint: Joint, latents: Latents, min_cell: int) -> Copula:
@@ -67,29 +61,35 @@ def _weights(latents: Latents, stratifier: int, shares: list[np.ndarray], k: int
 
 
 def _correlation(joint: Joint, latents: Latents, coefficients: np.ndarray) -> np.ndarray:
-    """Solve for the correlation of each pair, then take the nearest correlation matrix."""
+    """Solve for the correlation of each pair, then take the nearest correlation matrix.
+
+    The series of a pair is that of its average coefficients, brought to the pair's own weight.
+    """
     rows = float(latents.n[0].sum())
-    asked = np.array(
-        [latents.each[k].n.sum() if latents.guard(k) < 0 else latents.each[k].n.sum() for k in range(len(latents))]
-    )
     second, first = np.tril_indices(len(latents), -1)
-    spread = np.sqrt(
-        np.maximum(np.diag(joint.products), 1.0) / SCALE**2 / np.maximum(asked * coefficients[:, 1], 1e-12)
-    )
-    spread = np.where((spread > SPREAD_LO) & (spread < SPREAD_HI), spread, np.clip(spread, SPREAD_LO, SPREAD_HI))
-    product = joint.products[second, first] / SCALE**2 / rows / (spread[first] * spread[second])
     weight = joint.weights[second, first] / SCALE**2 / rows
     guards = np.array([latents.guard(k) for k in range(len(latents))])
     known = (weight >= _LEAST_WEIGHT) & (guards[second] != first) & (guards[first] != second)
-    first, second, product, weight = first[known], second[known], product[known], weight[known]
+    first, second, weight = first[known], second[known], weight[known]
+    spread = _spread(joint, latents, coefficients)
+    product = joint.products[second, first] / SCALE**2 / rows / (spread[first] * spread[second])
     terms = series(coefficients[first], coefficients[second])
     terms *= (weight / np.maximum(terms[:, 1], 1e-12))[:, None]
     terms[:, 2:] = np.clip(terms[:, 2:], -weight[:, None], weight[:, None])
-    target = product * weight * rows / (weight * rows + PSEUDO_ROWS)
     matrix = np.eye(len(latents))
-    r = solved(terms, target, largest_r(coefficients[first, 1], coefficients[second, 1]))
+    r = solved(terms, product * weight * rows / (weight * rows + PSEUDO_ROWS))
     matrix[first, second] = matrix[second, first] = r
     return nearest_correlation(matrix)
+
+
+def _spread(joint: Joint, latents: Latents, coefficients: np.ndarray) -> np.ndarray:
+    """Standard deviation of each latent's scores over that expected, in [.9, 1].
+
+    It is below 1 where a latent's margins in the strata were shared out, for want of rows, rather than counted.
+    """
+    expected = np.array([latent.n.sum() for latent in latents.each]) * coefficients[:, 1]
+    found = np.diag(joint.products) / SCALE**2
+    return np.clip(np.sqrt(found / np.maximum(expected, 1e-12)), _LEAST_SPREAD, 1.0)
 
 
 def put_copula(arrays: Arrays, copula: Copula, given: dict[int, int]) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-SMALLEST_EIGENVALUE = 1e-3
+SMALLEST_EIGENVALUE = 1e-4
 _ROUNDS = 100
 _STILL = 1e-5
 
 
 def nearest_correlation(matrix: np.ndarray) -> np.ndarray:
-    """Return the nearest correlation matrix, with eigenvalues of at least about a thousandth.
+    """Return the nearest correlation matrix, with eigenvalues of at least about 1e-4.
 
     A matrix that is one already comes back as it is. Source: alternating projections with Dykstra's correction,
     N. J. Higham, IMA Journal of Numerical Analysis 22 (2002) 329-343.

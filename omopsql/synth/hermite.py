@@ -17,6 +17,7 @@ from omopsql.udfs.normal import norm_pdf, norm_ppf
 TERMS = 8
 SCALE = 1024  # scores are released as integers of this many steps
 LARGEST_SCORE = 4.0
+LARGEST_R = 0.9995
 _HALVINGS = 40
 _FACTORIALS = np.array([math.factorial(k) for k in range(TERMS + 1)], float)
 
@@ -68,9 +69,9 @@ def series(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _bisect(coefficients, target, limit, r):
+def _bisect(coefficients, target, r):
     for pair in range(r.size):
-        low, high = -limit[pair], limit[pair]
+        low, high = -LARGEST_R, LARGEST_R
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
             total = 0.0
@@ -83,10 +84,10 @@ def _bisect(coefficients, target, limit, r):
         r[pair] = 0.5 * (low + high)
 
 
-def solved(coefficients: np.ndarray, target: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Solve sum_k coefficients[k] r^k = target for r in [-limit, limit], by bisection; (pairs, 9), (pairs,), (pairs,)."""
+def solved(coefficients: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Solve sum_k coefficients[k] r^k = target for r in [-.9995, .9995], by bisection; (pairs, 9) and (pairs,)."""
     r = np.empty(len(target))
-    _bisect(np.ascontiguousarray(coefficients), target, limit, r)
+    _bisect(np.ascontiguousarray(coefficients), target, r)
     return r
 
 

@@ -18,7 +18,7 @@ from .strata import Strata, Told
 class Joint:
     """What a copula knows beside the margins.
 
-    ``products`` and ``weights``, (latents, latents) with the lower half and the diagonal filled, are sums over the rows in which both
+    ``products`` and ``weights``, (latents, latents), lower half and diagonal, are sums over the rows in which both
     latents are asked: of the product of their scores, and of the product of the scores' variances in the row's stratum,
     in units of 1024 x 1024.
     """
@@ -35,9 +35,9 @@ def joint_table(joint: Joint, latents: Latents, margins: list[Margin]) -> pa.Tab
 
     gate: n rows in which each of several columns has the cell told. order: the coarse bins of a column along one of its
     latents (the first cell: 0 for the gate, 1 for the value). stratum: the stratifying column. pair: n rows in a bin of
-    it and a bin of another column. pool: n rows in a bin of it and either the bins told of another column, each of
-    min_cell rows or more, or one that no row of pair or pool tells. link: the sum of score products of its value and a column's latent. product and
-    weight: sums for the latents of two columns.
+    it and a bin of another column. pool: n rows in a bin of it and either in the bins told of another column, each of
+    min_cell rows or more, or in one that no row tells. link: the sum of score products of its value and a column's
+    latent. product and weight: sums for the latents of two columns.
     """
     names = pa.array([margin.column.name for margin in margins], pa.string())
     latent_column = np.array([latent.column for latent in latents.each])

@@ -8,6 +8,7 @@ whose gates agree in every row share one gate.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -40,18 +41,18 @@ class Latent:
         """Whether it decides if there is a value."""
         return bool(self.cells[0] < 0)
 
-    @property
+    @cached_property
     def bin_rows(self) -> np.ndarray:
         """Rows of each bin."""
         return np.bincount(self.bins, weights=self.n)
 
-    @property
+    @cached_property
     def bin_probabilities(self) -> np.ndarray:
         """Probability of each bin, given that the latent is asked at all."""
         rows = np.maximum(self.bin_rows, 1e-9)
         return rows / rows.sum()
 
-    @property
+    @cached_property
     def by_rank(self) -> np.ndarray:
         """The states from low to high z."""
         place = np.argsort(self.order)

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cell_sums import PairTables, cross_counts
+from .cell_sums import cross_counts
 from .hermite import SCALE, linked_rows, scored, series, solved
 from .latent import Latent, Latents
 from .ordering import bin_scores
 
 PSEUDO_ROWS = 5.0  # rows of independence that every correlation is shrunk by
-NARROW_LIMIT, WIDE_LIMIT = 0.95, 0.9995  # largest |r|: where a column is coarse, r is poorly determined
-FINE_VARIANCE = 0.9  # scores of at least this variance are as good as numbers
 _LEAST_VARIANCE = 1e-3
 
 
@@ -35,17 +33,12 @@ class Strata:
     links: tuple[int, ...] = ()
 
 
-def largest_r(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The largest correlation that two latents may have, from the variances of their scores."""
-    return np.where(np.minimum(first, second) > FINE_VARIANCE, WIDE_LIMIT, NARROW_LIMIT)
-
-
 @dataclass(frozen=True)
 class Told:
     """A released table of strata and bins.
 
-    ``counts`` holds cells of at least ``min_cell`` rows, 0 where a cell is not told. ``blurred`` marks cells of that size
-    whose count is told only in sum with all cells of their row that are not told: else those could be solved for.
+    ``counts`` holds cells of at least ``min_cell`` rows, 0 where a cell is not told. ``blurred`` marks cells of that
+    size whose count is told only in sum with all cells of their row that are not told: else those could be solved for.
     """
 
     counts: np.ndarray
@@ -55,8 +48,8 @@ class Told:
 def released(counts: np.ndarray, min_cell: int) -> Told:
     """Keep what may be told of a table whose row and column totals are known.
 
-    What a row or a column lacks to its total must be nothing or at least ``min_cell`` rows. Where it is less, the smallest
-    told cell of a row is blurred, that of a column is not told.
+    What a row or a column lacks to its total must be nothing or at least ``min_cell`` rows. Where it is less, the
+    smallest told cell of a row is blurred, that of a column is not told.
     """
     told, blurred = np.where(counts >= min_cell, counts, 0), np.zeros(counts.shape, bool)
     while True:
@@ -127,15 +120,14 @@ def _given_stratum(
     at_value = latents.bin_of_column_bin(value, j)
     has_value = at_value >= 0
     prior = gate_prior[:, at_gate] * np.where(has_value, value_prior[:, at_value], 1.0)
-    shares = _conditional(told, totals, prior, min_cell)
-    gates, values = np.zeros_like(gate_prior), np.zeros_like(value_prior)
-    np.add.at(gates, (slice(None), at_gate), shares)
-    np.add.at(values, (slice(None), at_value[has_value]), shares[:, has_value])
+    shares = conditional(told, totals, prior, min_cell)
+    gates = shares @ np.eye(gate_prior.shape[1])[at_gate]
+    values = shares[:, has_value] @ np.eye(value_prior.shape[1])[at_value[has_value]]
     asked = values.sum(axis=1, keepdims=True)
     return gates, np.where(asked > 1e-9, values / np.maximum(asked, 1e-9), value_prior)
 
 
-def _conditional(told: Told, totals: np.ndarray, prior: np.ndarray, min_cell: int) -> np.ndarray:
+def conditional(told: Told, totals: np.ndarray, prior: np.ndarray, min_cell: int) -> np.ndarray:
     """P(bin | stratum), (strata, bins), from what is told, the strata's rows, and what is expected, (strata, bins).
 
     The rows of a stratum that are not told are shared as expected. Beside blurred cells, half of ``min_cell`` is taken
@@ -158,13 +150,14 @@ def _shared(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _expected(latents: Latents, strata: Strata, k: int) -> np.ndarray:
     """P(bin of latent k | stratum) as the Gaussian link says; k's margin in the strata that hold no value."""
     first, second = latents.each[latents.value[strata.column]], latents.each[k]
-    r = link(strata.links[k], _rows_with_both(latents, int(latents.value[strata.column]), k), first, second)
-    linked = _linked_bins(first, second, r)
+    rows = _rows_with_both(latents, int(latents.value[strata.column]), k)
+    r = link(strata.links[k], rows, bin_coefficients(first), bin_coefficients(second))
+    linked = linked_bins(first, second, r)
     at = latents.bin_of_column_bin(int(latents.value[strata.column]), strata.column)
     return np.where(at[:, None] >= 0, linked[at], second.bin_probabilities)
 
 
-def _linked_bins(first: Latent, second: Latent, r: float, points: int = 16) -> np.ndarray:
+def linked_bins(first: Latent, second: Latent, r: float, points: int = 16) -> np.ndarray:
     """P(bin of the second | bin of the first) under correlation ``r`` in their margins."""
     linked = np.empty((len(first.order), len(second.order)))
     by_order = linked_rows(first.bin_probabilities[first.order], second.bin_probabilities[second.order], r, points)
@@ -172,14 +165,18 @@ def _linked_bins(first: Latent, second: Latent, r: float, points: int = 16) -> n
     return linked
 
 
-def link(product: float, rows: float, first: Latent, second: Latent) -> float:
-    """Correlation of two latents in their margins, from the sum of bin score products over ``rows`` rows."""
-    a, b = _bin_coefficients(first), _bin_coefficients(second)
-    mean = product / SCALE**2 / (rows + PSEUDO_ROWS / max(a[1] * b[1], _LEAST_VARIANCE))
-    return float(solved(series(a, b)[None], np.array([mean]), largest_r(a[1], b[1])[None])[0])
+def link(product: float, rows: float, first: np.ndarray, second: np.ndarray) -> float:
+    """Correlation of two latents in their margins.
+
+    ``product`` is the sum of their bin score products over ``rows`` rows, in units of 1024 x 1024; ``first`` and
+    ``second`` the Hermite coefficients of those scores.
+    """
+    mean = product / SCALE**2 / (rows + PSEUDO_ROWS / max(first[1] * second[1], _LEAST_VARIANCE))
+    return float(solved(series(first, second)[None], np.array([mean]))[0])
 
 
-def _bin_coefficients(latent: Latent) -> np.ndarray:
+def bin_coefficients(latent: Latent) -> np.ndarray:
+    """Hermite coefficients of a latent's bin scores in its margin."""
     summed = np.cumsum(latent.bin_probabilities[latent.order])
     return scored(np.concatenate([[0.0], summed / summed[-1]])[None])[1][0]
 
@@ -191,27 +188,3 @@ def _rows_with_both(latents: Latents, i: int, k: int) -> float:
     if latents.guard(i) == latents.guard(k):
         return asked[0]
     return asked[0] * asked[1] / rows
-
-
-def gains(latents: Latents, table: PairTables, min_cell: int) -> np.ndarray:
-    """How much a column would tell as the stratifying one, in nats a row: beyond Gaussian links, less its cost.
-
-    The cost of a released cell is twice that of a parameter. ``table`` counts coarse states, 0 where not asked.
-    """
-    scores = bin_scores(latents)
-    gain = np.zeros(len(latents.value))
-    for j, i in enumerate(latents.value):
-        for k, latent in enumerate(latents.each):
-            if latent.column == j or latents.guard(int(i)) == k:
-                continue
-            counts = table(int(i), k)[1:, 1:]
-            rows = counts.sum()
-            if rows < min_cell:
-                continue
-            product = float(scores[i] @ counts @ scores[k]) * SCALE**2
-            prior = _linked_bins(latents.each[i], latent, link(product, rows, latents.each[i], latent), points=4)
-            told = released(counts.astype(np.int64), min_cell)
-            share = _conditional(told, counts.sum(axis=1), prior, min_cell)
-            nats = counts / table.rows * np.log(np.maximum(share, 1e-12) / np.maximum(prior, 1e-12))
-            gain[j] += max(0.0, nats.sum() - 2.0 * (counts >= min_cell).sum() / table.rows)
-    return gain
