@@ -10,7 +10,7 @@ from pathlib import Path
 from .cli.files import completed
 from .registry import Example, Function, functions
 
-PAGE = Path(__file__).parents[1] / "docs" / "functions.md"
+PAGE = Path("docs/functions.md")  # of the checkout that one stands in
 
 # What the examples read. It stands first on the page, so that a reader can make it too.
 EXAMPLE_INPUTS = """\
@@ -70,7 +70,7 @@ def _example_lines(examples: tuple[Example, ...]) -> Iterator[str]:
 def main() -> None:
     """Write the page into the checkout."""
     if not PAGE.parent.is_dir():
-        sys.exit(f"there is no folder {PAGE.parent}; run this in a checkout of omopsql")
+        sys.exit(f"there is no folder {PAGE.parent} here; run this in a checkout of omopsql")
     with completed(PAGE) as part:
         part.write_text(render(), encoding="utf-8")
     print(f"wrote {PAGE}")

@@ -11,8 +11,12 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import settings
 
 import omopsql
+
+settings.register_profile("steady", deadline=None)  # the first call of a kernel compiles it
+settings.load_profile("steady")
 
 DATA_VARIABLE = "OMOPSQL_TEST_DATA"
 

@@ -48,8 +48,9 @@ def test_an_example_with_a_wrong_result_is_found(con):
 
 
 def test_the_page_of_functions_is_current():
-    assert docs.PAGE.exists(), "run python -m omopsql.docs"
-    assert docs.PAGE.read_text(encoding="utf-8") == docs.render(), "run python -m omopsql.docs"
+    page = ROOT / docs.PAGE
+    assert page.exists(), "run python -m omopsql.docs"
+    assert page.read_text(encoding="utf-8") == docs.render(), "run python -m omopsql.docs"
 
 
 def test_the_page_names_every_function():

@@ -105,6 +105,7 @@ def test_a_row_depends_on_model_seed_and_number_alone(clinic, method):
 _FINGERPRINT = """
 import omopsql
 con = omopsql.connect()
+con.execute("SET enable_progress_bar = false")
 con.execute("CREATE TABLE patients AS FROM omopsql.example_patients(3000)")
 for method in ("independent", "copula", "tree"):
     con.execute(f"CREATE OR REPLACE TABLE m AS FROM omopsql.copula_fit('patients', method := '{method}')")
