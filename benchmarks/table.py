@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -40,10 +42,11 @@ def main() -> None:
     chosen = options.parse_args()
     con = omopsql.connect()
     con.execute("SET threads = 1")
+    con.execute("SET enable_progress_bar = false")
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, DuckDB {duckdb.__version__}\n")
     print("| | measured |\n|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for line in (*_real_lines(con, chosen.data), *_mixed_lines(con, Path(folder), chosen.peers)):
+        for line in chain(_real_lines(con, chosen.data), _mixed_lines(con, Path(folder), chosen.peers)):
             print(line, flush=True)
 
 
@@ -55,10 +58,9 @@ def _sampled(con: duckdb.DuckDBPyConnection, rows: int, seed: int) -> pa.Table:
     return con.sql(f"FROM omopsql.copula_sample('m', {rows}, seed := {seed})").to_arrow_table()
 
 
-def _real_lines(con: duckdb.DuckDBPyConnection, data: Path | None) -> list[str]:
+def _real_lines(con: duckdb.DuckDBPyConnection, data: Path | None) -> Iterator[str]:
     if data is None:
-        return []
-    lines = []
+        return
     sdnist, wdbc = (con.sql(f"FROM '{data / name}'").to_arrow_table() for name in ("sdnist_ma2018.csv", "wdbc.csv"))
     picked = np.random.default_rng(1).integers(0, sdnist.num_rows, sdnist.num_rows)
     ceiling = metrics.k_marginal(sdnist, sdnist.take(pa.array(picked)))
@@ -69,26 +71,25 @@ def _real_lines(con: duckdb.DuckDBPyConnection, data: Path | None) -> list[str]:
             )
             samples = [_sampled(con, table.num_rows, seed) for seed in SEEDS]
             told = f"{np.mean([metrics.c2st(table, s) for s in samples]):.3f}"
-            lines.append(_line(f"{name}, {method}: C2ST AUROC", told))
+            yield _line(f"{name}, {method}: C2ST AUROC", told)
             if name == "sdnist_ma2018":
                 share = np.mean([metrics.k_marginal(table, s) for s in samples]) / ceiling
-                lines.append(_line(f"{name}, {method}: k-marginal as a share of a bootstrap's", f"{share:.3f}"))
+                yield _line(f"{name}, {method}: k-marginal as a share of a bootstrap's", f"{share:.3f}")
             copies = sum(metrics.copied(table, s) for s in samples)
-            lines.append(_line(f"{name}, {method}: rows copied of {len(SEEDS) * table.num_rows}", f"{copies}"))
-    return lines
+            yield _line(f"{name}, {method}: rows copied of {len(SEEDS) * table.num_rows}", f"{copies}")
 
 
-def _mixed_lines(con: duckdb.DuckDBPyConnection, folder: Path, peers: Path | None) -> list[str]:
+def _mixed_lines(con: duckdb.DuckDBPyConnection, folder: Path, peers: Path | None) -> Iterator[str]:
     small, large = folder / "mixed_100k.parquet", folder / "mixed_1m.parquet"
     pq.write_table(mixed_table(100_000), small)
     pq.write_table(mixed_table(1_000_000), large)
     real = pq.read_table(small)
     con.execute(f"CREATE OR REPLACE TABLE m AS FROM omopsql.copula_fit('{small}')")
-    lines = [_line("mixed 100,000 x 20: shapes / pairs / Cramér's V / η", _quality(real, _sampled(con, 100_000, 1)))]
+    yield _line("mixed 100,000 x 20: shapes / pairs / Cramér's V / η", _quality(real, _sampled(con, 100_000, 1)))
     own = json.loads(_own_process(large))
-    lines.append(_line("mixed 1,000,000 x 20, fit: CPU seconds, GB", f"{own['fit']:.2f}, {own['memory']:.2f}"))
-    lines.append(_line("the same, 1,000,000 rows sampled: CPU seconds", f"{own['sample']:.2f}"))
-    lines.append(_line("the same, to Parquet: share of the speed of COPY", f"{own['copy']:.2f}"))
+    yield _line("mixed 1,000,000 x 20, fit: CPU seconds, GB", f"{own['fit']:.2f}, {own['memory']:.2f}")
+    yield _line("the same, 1,000,000 rows sampled: CPU seconds", f"{own['sample']:.2f}")
+    yield _line("the same, to Parquet: share of the speed of COPY", f"{own['copy']:.2f}")
     if peers is not None:
         script = Path(__file__).with_name("sdv_peer.py")
         for source, rows in ((small, 100_000), (large, 1_000_000)):
@@ -99,13 +100,12 @@ def _mixed_lines(con: duckdb.DuckDBPyConnection, folder: Path, peers: Path | Non
             )  # fmt: skip
             told = json.loads(ran.stdout.splitlines()[-1])
             if source == small:
-                lines.append(_line("SDV GaussianCopula, the same four", _quality(real, pq.read_table(target))))
-        lines.append(_line("SDV, fit of 1,000,000: CPU seconds, GB", f"{told['fit']:.0f}, {told['memory']:.2f}"))
-        lines.append(_line("SDV, 1,000,000 rows sampled: CPU seconds", f"{told['sample']:.1f}"))
-        lines.append(
-            _line("times faster: fit, sample", f"{told['fit'] / own['fit']:.0f}, {told['sample'] / own['sample']:.0f}")
+                yield _line("SDV GaussianCopula, the same four", _quality(real, pq.read_table(target)))
+        yield _line("SDV, fit of 1,000,000: CPU seconds, GB", f"{told['fit']:.0f}, {told['memory']:.2f}")
+        yield _line("SDV, 1,000,000 rows sampled: CPU seconds", f"{told['sample']:.1f}")
+        yield _line(
+            "times faster: fit, sample", f"{told['fit'] / own['fit']:.0f}, {told['sample'] / own['sample']:.0f}"
         )
-    return lines
 
 
 def _quality(real: pa.Table, synthetic: pa.Table) -> str:
@@ -127,6 +127,7 @@ def measure(source: str) -> None:
     """Print CPU seconds and memory of fitting and sampling as JSON. Compilation is left out: kernels are cached."""
     con = omopsql.connect()
     con.execute("SET threads = 1")
+    con.execute("SET enable_progress_bar = false")
     con.execute(f"CREATE TABLE part AS FROM '{source}' LIMIT 2000")
     con.execute("CREATE TABLE small AS FROM omopsql.copula_fit('part')")
     con.execute("FROM omopsql.copula_sample('small', 10)").fetchall()
