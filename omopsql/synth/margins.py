@@ -102,7 +102,7 @@ class Survey:
         dates = sum(row["dates"] for row in every) > sum(row["numbers"] for row in every)
         decimals = -1 if dates else max(row["most_decimals"] or 0 for row in every)
         counted = count(self.cursor, name, number_text_query(decimals, self.min_cell, self.rows > COARSE_ROWS))
-        unit = 1.0 if dates else 10.0**-decimals
+        unit = 1.0 if dates else unit_of(counted) or 10.0**-decimals
         low, high, n = number_line(counted, unit, self.rows, self.min_cell)
         labels = [row for row in kept if not row["dates" if dates else "numbers"]]
         note = "dates written as text" if dates else "numbers written as text"
