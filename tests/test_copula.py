@@ -18,8 +18,8 @@ from omopsql.synth.hermite import linked_rows, scored, series, solved
 from omopsql.synth.margins import Margin
 from omopsql.synth.model import Model
 from omopsql.synth.strata import released
+from omopsql.udfs import copula as kernel
 from omopsql.udfs import layout
-from omopsql.udfs.copula import _put_cells
 from omopsql.udfs.layout import put_cell
 from omopsql.udfs.normal import norm_cdf, norm_ppf
 from omopsql.udfs.normal_table import fill_ppf, table_cdf
@@ -238,6 +238,30 @@ def test_given_that_never_occurs_still_comes_back():
     assert (out[1] == 1.0).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 12, 40, 300]), st.integers(1, 5), st.sampled_from([1, 10]))
+def test_any_table(seed, rows, width, min_cell):
+    """Of few rows, with columns that depend on each other, missing or not; also for given cells that never meet."""
+    rng = np.random.default_rng(seed)
+    cells, margins = [], []
+    for j in range(width):
+        codes = int(rng.integers(1, 50))
+        column = rng.integers(0, codes, rows)
+        if j and rng.random() < 0.5:
+            column = (cells[-1] * 3 + rng.integers(0, 2, rows)) % codes
+        cells.append(np.unique(column, return_inverse=True)[1])
+        margins.append((atoms, intervals, labels)[rng.integers(3)](f"c{j}", cells[j], bool(rng.random() < 0.4)))
+    joint = fit_copula(np.array(cells, np.int32), margins, min_cell)
+    model = Model("copula", rows, min_cell, margins, joint)
+    read = Model.from_table(model.to_table(), "model")
+    for fixed in ({}, {0: 0}, {width - 1: int(cells[-1].max()), 0: int(cells[0][0])}):
+        out = drawn(model, 600, fixed)
+        np.testing.assert_array_equal(out, drawn(read, 600, fixed))
+        assert not np.isinf(out).any()
+        assert (out[~np.isnan(out)] >= 0.0).all()
+        assert (out[~np.isnan(out)] < max(len(margin.n) for margin in margins)).all()
+
+
 def test_conditional_mean_of_normal_columns():
     x, y = normals(0.8, 60_000)
     edges = np.linspace(-3.0, 3.0, 61)
@@ -337,6 +361,20 @@ def test_tabulated_normal_distribution():
     np.testing.assert_allclose(found, [norm_ppf(x) for x in p], atol=1e-10)
 
 
+def test_the_farthest_latents_fall_into_the_outermost_cells(model):
+    """Also where the position in the last bin rounds up to its end."""
+    ints, reals = (array.copy() for array in (compile_model(model).ints, compile_model(model).reals))
+    joint = ints[layout.JOINT]
+    z = np.array([-np.inf, -40.0, -8.2, 8.2, 40.0, np.inf, np.nan])
+    for k in range(ints[joint + kernel.LATENTS]):
+        cells, positions = np.empty(len(z), np.int64), np.empty(len(z))
+        kernel._decide(ints, reals, k, len(z), np.zeros(len(z), np.int64), z, cells, positions)
+        last = ints[ints[joint + kernel.LATENT_RECORDS] + k * kernel.LATENT_RECORD + kernel.CELLS] - 1
+        assert ((cells >= 0) & (cells <= last)).all()
+        assert (positions >= 0.0).all()
+        assert (positions < 1.0).all()
+
+
 def test_columns_are_written_as_cell_by_cell(model):
     generator = compile_model(model)
     ints, reals = generator.ints, generator.reals
@@ -345,7 +383,7 @@ def test_columns_are_written_as_cell_by_cell(model):
         record = ints[layout.RECORDS] + j * layout.RECORD
         cells, positions = rng.integers(0, ints[record + layout.CELLS], 300), rng.random(300)
         at_once, one_by_one = np.full((4, 310), -1.0), np.full((4, 310), -1.0)
-        _put_cells(ints, reals, record, 300, cells, positions, 5, at_once)
+        kernel._put_cells(ints, reals, record, 300, cells, positions, 5, at_once)
         for i in range(300):
             put_cell(ints, reals, record, cells[i], positions[i], 5 + i, one_by_one)
         np.testing.assert_array_equal(at_once, one_by_one)

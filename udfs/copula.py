@@ -37,8 +37,7 @@ _BLOCK = 512
 _STREAM = 1
 _CANDIDATES = 16
 _CANDIDATE_DIMENSIONS = 1 << 20  # dimensions below are the latents', those above the candidates'
-_LARGEST_UNIFORM = 1.0 - 2.0**-53
-_FARTHEST = 40.0  # no normal number is farther from 0: its probability is less than the smallest double
+_SMALLEST_UNIFORM, _LARGEST_UNIFORM = 2.0**-53, 1.0 - 2.0**-53
 
 
 @njit(nogil=True, cache=True)
@@ -116,8 +115,9 @@ def _decide(ints, reals, latent, rows, strata, z, at, position):
         at[i] = found
         position[i] = _position(reals[table + found], reals[table + found + 1], u)
     if cells > bins:
+        end = bins * _LARGEST_UNIFORM  # a position just below 1 rounds up when a bin's number is added to it
         for i in range(rows):
-            x = at[i] + position[i]
+            x = min(at[i] + position[i], end)
             found = _find(ints, reals, edges, np.int64(x / bins * cells), x)
             at[i] = found
             position[i] = _position(reals[edges + found], reals[edges + found + 1], x)
@@ -138,25 +138,27 @@ def _find_cells(ints, reals, column, rows, strata, normals, apart, cells, positi
             cell = ints[gate_cells + apart[i]]
             if cell >= 0:
                 cells[i] = cell
-    if ints[column + GIVEN_CELL] >= 0:
-        cells[:rows] = ints[column + GIVEN_CELL]
+    given = ints[column + GIVEN_CELL]
+    if given >= 0:
+        for i in range(rows):
+            if cells[i] != given:  # the given cell cannot occur beside the others, so no position in it is known
+                cells[i], positions[i] = given, 0.5
 
 
 @njit(nogil=True, inline="always")
 def _truncated_normal(low, high, uniform):
     """Draw a standard normal number between two bounds; return it and the probability of falling between them.
 
-    Bounds above 0 are mirrored: probabilities keep their precision in the lower tail. The number is finite even where
-    the probability is 0.
+    Bounds above 0 are mirrored: probabilities keep their precision in the lower tail. Probability 0 comes with 0.
     """
     sign = 1.0
     if low > 0.0:
         low, high, sign = -high, -low, -1.0
     below, above = norm_cdf(low), norm_cdf(high)
     p = below + uniform * (above - below)
-    if 0.0 < p < 1.0:
+    if above > below and 0.0 < p < 1.0:
         return sign * norm_ppf(p), above - below
-    return sign * max(min(max(low, 0.0), high), -_FARTHEST), 0.0
+    return 0.0, 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -173,9 +175,14 @@ def _draw_bounded(ints, reals, seed, row, dimension, stratum, draws):
         mean, scale = 0.0, reals[row_of_factor + k]
         for j in range(k):
             mean += reals[row_of_factor + j] * draws[j]
-        low, high = (norm_ppf(reals[bounds]) - mean) / scale, (norm_ppf(reals[bounds + 1]) - mean) / scale
+        least, most = reals[bounds], reals[bounds + 1]
+        low, high = (norm_ppf(least) - mean) / scale, (norm_ppf(most) - mean) / scale
         words = philox_words(seed, row, dimension + k, _STREAM)
-        draws[k], probability = _truncated_normal(low, high, uniform_52(words[0], words[1]))
+        uniform = uniform_52(words[0], words[1])
+        draws[k], probability = _truncated_normal(low, high, uniform)
+        if probability == 0.0:  # cannot be; then inside the bounds whatever the other latents are
+            u = min(max(least + uniform * (most - least), _SMALLEST_UNIFORM), _LARGEST_UNIFORM)
+            draws[k] = (norm_ppf(u) - mean) / scale
         likelihood *= probability
     return likelihood
 

@@ -23,7 +23,8 @@ _SLOPE = np.array([1.0 / norm_pdf(z) for z in _QUANTILE])
 @njit(nogil=True, inline="always")
 def table_cdf(z):
     """Probability that a standard normal variable is at most ``z``, taken as in [-8, 8]; absolute error below 1e-15."""
-    z = min(max(z, -_REACH), _REACH)
+    z = z if z > -_REACH else -_REACH  # NaN, too, so that no index leaves the table
+    z = z if z < _REACH else _REACH
     at = np.int64((z + _REACH) * _STEPS + 0.5)
     x = at * (1.0 / _STEPS) - _REACH
     h = z - x
