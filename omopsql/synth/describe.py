@@ -31,7 +31,7 @@ _METHODS = {
     examples=("SELECT n FROM omopsql.copula_describe('patients_model') WHERE statistic = 'model' --> 2000",),
 )
 def copula_describe(caller: Caller, model: str) -> pa.Table:
-    """Say in words what a model holds: the method, every column and what became of it, and every joint statistic.
+    """Say in words what a model holds: the method, and every column and what became of it.
 
     n is how many rows of the source a line rests on.
     """
