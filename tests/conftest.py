@@ -15,7 +15,7 @@ from hypothesis import settings
 
 import omopsql
 
-settings.register_profile("steady", deadline=None)  # the first call of a kernel compiles it
+settings.register_profile("steady", deadline=None, derandomize=True)  # the first call of a kernel compiles it
 settings.load_profile("steady")
 
 DATA_VARIABLE = "OMOPSQL_TEST_DATA"

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from omopsql.relation import resolve
@@ -63,6 +63,7 @@ numbers = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(numbers, st.integers(1, 20))
+@example([0.0] * 6 + [1.0] * 6 + [-1.0, 2.225073858507e-311], 7)
 def test_every_released_cell_holds_enough_rows_inside_the_data(values, min_cell):
     low, high, n = number_line(counted(values, min_cell), 0.0, len(values), min_cell)
     assert (n >= min_cell).all()

@@ -12,9 +12,10 @@ from .layout import COLUMNS, GIVEN, JOINT, RECORD, RECORDS, put_cell, put_cells
 from .philox import philox_words, uniform_32
 
 # Words of a tree: the column it draws; how many bins; where its nodes, its leaves' distributions, the cells of its bins
-# and the codes of its cells begin; its depth; the given cell (-1: none) and where the likelihood of that cell in each
-# leaf begins.
-COLUMN, BINS, NODES, LEAVES, FINE, CODES, DEPTH, GIVEN_CELL, LIKELIHOOD, TREE = range(10)
+# and the codes of its cells begin; its depth; the given cell (-1: none) and where its likelihoods begin, two a leaf (by
+# its bin, and by repeating); the column whose value the last bin repeats (-1: none) and where the cells that repeat
+# that one's cells begin; whether a later column repeats this one.
+COLUMN, BINS, NODES, LEAVES, FINE, CODES, DEPTH, GIVEN_CELL, LIKELIHOOD, ECHOED, REPEATS, KEPT, TREE = range(13)
 
 _BLOCK = 2048
 _STREAM = 2
@@ -84,7 +85,7 @@ def _uniforms(first, second):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _fill_block(ints, reals, seed, first, start, size, room, out):
     """Write ``size`` rows of ``out`` from ``start``. One Philox call serves two columns."""
-    codes, node, cells, bin_draw, cell_draw, places = room
+    codes, node, cells, bin_draw, cell_draw, places, kept = room
     words = ints.view(np.uint64)
     for t in range(ints[COLUMNS]):
         tree = ints[JOINT] + t * TREE
@@ -101,11 +102,17 @@ def _fill_block(ints, reals, seed, first, start, size, room, out):
         for _ in range(ints[tree + DEPTH]):
             for i in range(np.uint64(size)):
                 node[i] = _step(words, nodes, node[i], codes, i)
+        echoed, repeats = ints[tree + ECHOED], ints[tree + REPEATS]
         for i in range(size):
             b = _draw_bin(ints, leaves, _leaf_number(words, nodes, node[i]), bins, bin_draw[half, i])
-            cell = _draw_fine(ints, reals, fine, b, cell_draw[half, i])
+            if echoed >= 0 and b == bins - 1:
+                cell = ints[repeats + kept[echoed, i]]
+            else:
+                cell = _draw_fine(ints, reals, fine, b, cell_draw[half, i])
             cells[i] = cell
             codes[column, i] = np.uint8(ints[code_table + cell])
+        if ints[tree + KEPT] != 0:
+            kept[column, :size] = cells[:size]
         put_cells(ints, reals, ints[RECORDS] + column * RECORD, cells, places[half], start, size, out)
 
 
@@ -123,12 +130,19 @@ def _draw_candidate(ints, reals, seed, row, candidate, codes, cells, places):
         leaf = _leaf_number(words, nodes, node)
         w0, w1, _, _ = philox_words(seed, row, t, _STREAM + 1 + candidate)
         bin_draw, cell_draw, places[column] = _uniforms(w0, w1)
+        echoed = ints[tree + ECHOED]
+        repeated = ints[ints[tree + REPEATS] + cells[echoed]] if echoed >= 0 else -1
         cells[column] = ints[tree + GIVEN_CELL]
         if cells[column] >= 0:
-            likelihood *= reals[ints[tree + LIKELIHOOD] + leaf]
+            likely = ints[tree + LIKELIHOOD] + 2 * leaf
+            same = repeated == cells[column]
+            likelihood *= reals[likely] + (reals[likely + 1] if same else 0.0)
         else:
             b = _draw_bin(ints, ints[tree + LEAVES], leaf, ints[tree + BINS], bin_draw)
-            cells[column] = _draw_fine(ints, reals, ints[tree + FINE], b, cell_draw)
+            if repeated >= 0 and b == ints[tree + BINS] - 1:
+                cells[column] = repeated
+            else:
+                cells[column] = _draw_fine(ints, reals, ints[tree + FINE], b, cell_draw)
         codes[column, 0] = np.uint8(ints[ints[tree + CODES] + cells[column]])
     return likelihood
 
@@ -171,6 +185,7 @@ def fill_tree(ints, reals, seed, first, out):
         np.empty((2, block)),
         np.empty((2, block)),
         np.empty((2, block)),
+        np.empty((ints[COLUMNS], block), np.int32),
     )
     for start in range(0, out.shape[1], _BLOCK):
         _fill_block(ints, reals, seed, first, start, min(_BLOCK, out.shape[1] - start), room, out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .sorting import sorted_order
+
 _BLOCK = 2048
 _STRIP = 64  # products of scores up to 4096 x 4096: so many of them fit into 32 bits
 _PRIME = np.uint64(0x100000001B3)
@@ -54,7 +56,8 @@ def chosen_rows(cells: np.ndarray, most: int) -> np.ndarray:
         return np.arange(rows)
     words = np.empty(rows, np.uint64)
     _row_words(cells, words)
-    return np.sort(np.argsort(words)[np.arange(most) * rows // most])
+    words >>= np.uint64((rows - 1).bit_length())  # room for the row's number: what is left tells rows apart well enough
+    return np.sort(sorted_order(words)[np.arange(most) * rows // most])
 
 
 @njit(nogil=True, cache=True)

@@ -10,10 +10,13 @@ from numba import njit
 
 from omopsql.udfs.bucket import bucket_low
 
+from .sorting import sorted_order
+
 MAX_INTERVALS = 1024  # finer cells tell an analyst nothing more
 MAX_ATOMS = 1024
 _STEPS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 _SHARE_ON_STEP = 0.999
+_SMALLEST = 1e-290  # below it steps vanish
 _SLACK = 0.1  # of an interval: how far its edges may move to a round number
 
 
@@ -41,7 +44,7 @@ def number_line(counted: pa.Table, unit: float, rows: int, min_cell: int) -> tup
     """
     if not counted.num_rows:
         return np.empty(0), np.empty(0), np.empty(0, np.int64)
-    order = np.argsort(counted["bucket"].to_numpy())
+    order = sorted_order(counted["bucket"].to_numpy())
     bucket = counted["bucket"].to_numpy()[order]
     atom = counted["atom"].to_numpy(zero_copy_only=False)[order].astype(np.float64)
     n = counted["n"].to_numpy()[order].astype(np.int64)
@@ -144,7 +147,7 @@ def _round_edges(low, high):
 @njit(cache=True)
 def _roundest(a, b):
     """A number in [a, b] that is a whole multiple of the largest power of two possible."""
-    if not b > a:
+    if not b - a > _SMALLEST:
         return b
     step = 2.0 ** math.floor(math.log2(b - a) + 1.0)
     while math.floor(b / step) * step < a:

@@ -2,7 +2,7 @@
 
 Columns are put in an order in which each follows the one it depends on most. For each, a binary tree on the earlier
 columns' codes divides the rows into contexts of at least ``2 * min_cell`` rows, and the column's bins are counted in
-each context. Only leaves are released: a bin of fewer than ``min_cell`` rows is pooled with others of its
+each context. Where a column often repeats another's value, "the same" is one more bin. Only leaves are released: a bin of fewer than ``min_cell`` rows is pooled with others of its
 context, and a pool is shared as in the shorter context, in coarse steps.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +24,14 @@ from omopsql.udfs.philox import philox_uniform
 from .arrays import Arrays
 from .bins import bins_of, coded
 from .cell_sums import chosen_rows
+from .echoes import found_echoes, nearest_cells
 from .margins import Margin
 from .model import SCHEMA, Model
 
 CELLS = SCHEMA.field("cells").type
 STRUCTURE_ROWS = 65_536  # rows that the structure is learned on; all rows are counted
 DEEPEST = 10
-STRICTNESS = 1.5
+STRICTNESS = 0.7
 SHARES = 64  # steps in which a pool is shared: coarse, so that counts of shorter contexts cannot be solved for
 ZERO_EXPECTED = 3.0  # an empty bin where this many rows were expected stays empty
 
@@ -71,14 +73,32 @@ def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int, chosen: np
     ``chosen`` are the rows that the structure is learned on, where they are known already.
     """
     names = [margin.column.name for margin in margins]
-    target_maps = [bins_of(margin, MOST_BINS) for margin in margins]
+    target_maps = [_target_bins(margin) for margin in margins]
     codes = coded(cells, [bins_of(margin, MOST_CODES) for margin in margins])
     targets = coded(cells, target_maps)
     if chosen is None:
         chosen = chosen_rows(cells, STRUCTURE_ROWS)
-    order = column_order(np.ascontiguousarray(targets[:, chosen]), [int(m.max()) + 1 for m in target_maps])
-    grown = _grow_all(codes, targets, chosen, order, margins, min_cell)
-    return _rows(grown, names, min_cell)
+    sizes = [int(m.max()) + 1 for m in target_maps]
+    order = column_order(np.ascontiguousarray(targets[:, chosen]), sizes)
+    echoes = found_echoes(cells[:, chosen], target_maps, margins, order, min_cell)
+    parts = []
+    for j, echo in echoes.items():
+        same = echo.repeats[cells[echo.parent]] == cells[j]
+        targets[j][same] = sizes[j]
+        sizes[j] += 1
+        parts.append(_echo_row(names[j], names[echo.parent], int(same.sum())))
+    grown = _grow_all(codes, targets, sizes, chosen, order, margins, min_cell)
+    return pa.concat_tables([*parts, _rows(grown, names, min_cell)])
+
+
+def _target_bins(margin: Margin) -> np.ndarray:
+    """The bins that a tree predicts, one less than there may be: room for "the same as another column"."""
+    return bins_of(margin, MOST_BINS - 1)
+
+
+def _echo_row(child: str, parent: str, n: int) -> pa.Table:
+    columns = pa.array([[child, parent]], SCHEMA.field("columns").type)
+    return _part("echo", columns, pa.array([[]], CELLS), np.array([n]))
 
 
 def column_order(targets: np.ndarray, bins: list[int]) -> list[int]:
@@ -109,20 +129,25 @@ def _information(table: np.ndarray, rows: int) -> float:
 
 
 def _grow_all(
-    codes: np.ndarray, targets: np.ndarray, chosen: np.ndarray, order: list[int], margins: list[Margin], min_cell: int
+    codes: np.ndarray,
+    targets: np.ndarray,
+    bins: list[int],
+    chosen: np.ndarray,
+    order: list[int],
+    margins: list[Margin],
+    min_cell: int,
 ) -> list[Grown]:
     part = np.ascontiguousarray(codes[:, chosen])
     sizes = codes.max(axis=1).astype(np.int64) + 1
     nominal = np.array([is_nominal(margin) for margin in margins])
     grown = []
     for position, j in enumerate(order):
-        bins = int(targets[j].max()) + 1
         feature, mask, left, depth = grow(
             part,
             sizes,
             nominal,
             np.ascontiguousarray(targets[j, chosen]),
-            bins,
+            bins[j],
             not nominal[j],
             np.array(order[:position], np.int64),
             np.arange(chosen.size),
@@ -130,7 +155,7 @@ def _grow_all(
             DEEPEST,
             STRICTNESS,
         )
-        counts = count_leaves(codes, targets[j], bins, feature, mask, left, depth)
+        counts = count_leaves(codes, targets[j], bins[j], feature, mask, left, depth)
         grown.append(Grown(j, feature, mask, left, counts))
     return grown
 
@@ -263,12 +288,14 @@ def compile_tree(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
     """Put the trees of a model into ``arrays`` as ``udfs/tree.py`` reads them; return where they begin."""
     names = [margin.column.name for margin in model.learned]
     trees = _read(model, names)
+    repeated = {tree.echoed for tree in trees.values()}
     tables = []
-    for column, (splits, contexts) in trees.items():
+    for column, (splits, contexts, echoed) in trees.items():
         margin = model.learned[column]
-        bins = bins_of(margin, MOST_BINS)
+        bins = _target_bins(margin)
         codes = bins_of(margin, MOST_CODES)
-        probabilities, leaf_of = _leaves(splits, contexts, _bin_margin(margin, bins))
+        own = np.append(_bin_margin(margin, bins), np.zeros(int(echoed >= 0)))
+        probabilities, leaf_of = _leaves(splits, contexts, own)
         table = np.zeros(kernel.TREE, np.int64)
         table[kernel.COLUMN] = column
         table[kernel.BINS] = probabilities.shape[1]
@@ -277,11 +304,16 @@ def compile_tree(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
         table[kernel.LEAVES] = arrays.put(kernel.packed_aliases(probabilities))
         table[kernel.FINE] = _put_fine(arrays, margin, bins)
         table[kernel.CODES] = arrays.put(codes)
+        table[kernel.ECHOED] = echoed
+        if echoed >= 0:
+            table[kernel.REPEATS] = arrays.put(nearest_cells(model.learned[echoed], margin))
+        table[kernel.KEPT] = column in repeated
         table[kernel.GIVEN_CELL] = given.get(column, -1)
         if column in given:
             cell = given[column]
             share = margin.n[cell] / margin.n[bins == bins[cell]].sum()
-            table[kernel.LIKELIHOOD] = arrays.put(reals=probabilities[:, bins[cell]] * share)
+            same = probabilities[:, -1] if echoed >= 0 else np.zeros(len(probabilities))
+            table[kernel.LIKELIHOOD] = arrays.put(reals=np.stack([probabilities[:, bins[cell]] * share, same], axis=1))
         tables.append(table)
     return arrays.put(np.concatenate(tables))
 
@@ -298,10 +330,20 @@ class Contexts:
     rows: np.ndarray
 
 
-def _read(model: Model, names: list[str]) -> dict[int, tuple[Splits, Contexts]]:
+class Read(NamedTuple):
+    """A column's tree as its rows tell it; ``echoed`` is the column that its last bin repeats (-1: none)."""
+
+    splits: Splits
+    contexts: Contexts
+    echoed: int
+
+
+def _read(model: Model, names: list[str]) -> dict[int, Read]:
     """Read the trees back, in the order in which columns are drawn: a column's splits name only earlier ones."""
     joint = model.joint.combine_chunks()
-    is_split = pc.equal(joint["statistic"], "split").to_numpy()
+    is_split, is_context, is_echo = (
+        pc.equal(joint["statistic"], statistic).to_numpy() for statistic in ("split", "context", "echo")
+    )
     child, feature = _column_numbers(joint["columns"], names)
     cells = joint["cells"].chunk(0) if joint.num_rows else pa.array([], CELLS)
     offsets, flat = cells.offsets.to_numpy(), cells.values.to_numpy()
@@ -312,8 +354,13 @@ def _read(model: Model, names: list[str]) -> dict[int, tuple[Splits, Contexts]]:
         for row in np.flatnonzero(is_split & (child == column)):
             node, left, *codes = flat[offsets[row] : offsets[row + 1]].tolist()
             splits[node] = (int(feature[row]), left, sum(1 << code for code in codes))
-        contexts = np.flatnonzero(~is_split & (child == column))
-        trees[column] = (splits, _contexts(offsets[contexts], offsets[contexts + 1], flat, n[contexts]))
+        contexts = np.flatnonzero(is_context & (child == column))
+        echoed = feature[is_echo & (child == column)]
+        trees[column] = Read(
+            splits,
+            _contexts(offsets[contexts], offsets[contexts + 1], flat, n[contexts]),
+            int(echoed[0]) if len(echoed) else -1,
+        )
     return _in_drawing_order(trees)
 
 
@@ -337,11 +384,11 @@ def _contexts(begin: np.ndarray, end: np.ndarray, flat: np.ndarray, n: np.ndarra
     return Contexts(flat[begin[row]], flat[at], n[row] * share / together[row])
 
 
-def _in_drawing_order(trees: dict[int, tuple[Splits, Contexts]]) -> dict[int, tuple[Splits, Contexts]]:
-    placed: dict[int, tuple[Splits, Contexts]] = {}
-    needed = {j: {feature for feature, _, _ in splits.values()} for j, (splits, _) in trees.items()}
+def _in_drawing_order(trees: dict[int, Read]) -> dict[int, Read]:
+    placed: dict[int, Read] = {}
+    needed = {j: {feature for feature, _, _ in tree.splits.values()} | {tree.echoed} for j, tree in trees.items()}
     while len(placed) < len(trees):
-        column = min(j for j in trees if j not in placed and needed[j] <= placed.keys())
+        column = min(j for j in trees if j not in placed and needed[j] <= placed.keys() | {-1})
         placed[column] = trees[column]
     return placed
 

@@ -1,0 +1,82 @@
+"""Echoes: a column that often repeats the very value of another, finer than their bins tell.
+
+As where a discharge falls on the day of admission, or a person's weight in a survey is that of the household.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .margins import Margin
+
+Content = float | str | None
+
+_LEAST_SHARE = 0.02  # of the rows, beyond what the bins explain
+
+
+@dataclass(frozen=True)
+class Echo:
+    """The column ``parent`` whose value is repeated, and for each of its cells the cell that repeats it (-1: none)."""
+
+    parent: int
+    repeats: np.ndarray
+
+
+def found_echoes(
+    cells: np.ndarray, bins: list[np.ndarray], margins: list[Margin], order: list[int], min_cell: int
+) -> dict[int, Echo]:
+    """For each column of ``order``, the earlier column that it repeats most, beyond chance within bins.
+
+    ``cells`` (columns, rows), ``bins`` the bin of each cell. Cells alone in their bins repeat nothing that their bins
+    do not tell.
+    """
+    rows = cells.shape[1]
+    echoes = {}
+    contents = [_contents(margin) for margin in margins]
+    by_content = [_by_content(of_cells) for of_cells in contents]
+    for position, j in enumerate(order):
+        held = np.bincount(bins[j], weights=margins[j].n)
+        share = margins[j].n / np.maximum(held[bins[j]], 1.0)
+        fine = np.bincount(bins[j])[bins[j]] > 1
+        best = max(_LEAST_SHARE * rows, 2.0 * min_cell)
+        for parent in order[:position] if fine.any() else ():
+            repeats = _repeating_cells(contents[parent], by_content[j])
+            repeats = np.where((repeats >= 0) & fine[repeats], repeats, -1)
+            if not (repeats >= 0).any():
+                continue
+            repeated = repeats[cells[parent]]
+            same = int((repeated == cells[j]).sum())
+            near = (repeated >= 0) & (bins[j][repeated] == bins[j][cells[j]])
+            excess = same - float(share[repeated[near]].sum())
+            if excess > best:
+                best = excess
+                echoes[j] = Echo(parent, repeats)
+    return echoes
+
+
+def nearest_cells(parent: Margin, child: Margin) -> np.ndarray:
+    """For each cell of ``parent`` the cell of ``child`` with the same content, or else the nearest, or the commonest."""
+    same = _repeating_cells(_contents(parent), _by_content(_contents(child)))
+    nearest = np.full(len(same), int(np.argmax(child.n)))
+    if child.numbers:
+        middle, own = 0.5 * (child.low + child.high), 0.5 * (parent.low + parent.high)
+        cuts = 0.5 * (middle[1:] + middle[:-1])
+        nearest[: parent.numbers] = np.searchsorted(cuts, own)
+    return np.where(same >= 0, same, nearest)
+
+
+def _repeating_cells(contents: list[Content], by_content: dict[Content, int]) -> np.ndarray:
+    """For each cell of a parent, the cell of a child that holds the same single value or label; -1: none."""
+    return np.array([by_content.get(content, -1) for content in contents], np.int64)
+
+
+def _by_content(contents: list[Content]) -> dict[Content, int]:
+    return {content: cell for cell, content in enumerate(contents) if content is not None}
+
+
+def _contents(margin: Margin) -> list[Content]:
+    """The single value or label of each cell; None for intervals, rare labels and missing values."""
+    line = np.where(margin.low == margin.high, margin.low, None).tolist()
+    return [*line, *margin.labels, *[None] * (len(margin.n) - len(line) - len(margin.labels))]
