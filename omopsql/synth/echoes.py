@@ -57,7 +57,7 @@ def found_echoes(
 
 
 def nearest_cells(parent: Margin, child: Margin) -> np.ndarray:
-    """For each cell of ``parent`` the cell of ``child`` with the same content, or else the nearest, or the commonest."""
+    """For each cell of ``parent`` the cell of ``child`` with the same content, else the nearest, else the commonest."""
     same = _repeating_cells(_contents(parent), _by_content(_contents(child)))
     nearest = np.full(len(same), int(np.argmax(child.n)))
     if child.numbers:

@@ -2,8 +2,9 @@
 
 Columns are put in an order in which each follows the one it depends on most. For each, a binary tree on the earlier
 columns' codes divides the rows into contexts of at least ``2 * min_cell`` rows, and the column's bins are counted in
-each context. Where a column often repeats another's value, "the same" is one more bin. Only leaves are released: a bin of fewer than ``min_cell`` rows is pooled with others of its
-context, and a pool is shared as in the shorter context, in coarse steps.
+each context. Where a column often repeats another's value, "the same" is one more bin. Only leaves are released: a bin
+of fewer than ``min_cell`` rows is pooled with others of its context, and a pool is shared as in the shorter context, in
+coarse steps.
 """
 
 from __future__ import annotations
