@@ -16,6 +16,11 @@ PAGE = Path("docs/functions.md")  # of the checkout that one stands in
 EXAMPLE_INPUTS = """\
 COPY (FROM omopsql.example_patients(2000)) TO 'patients.parquet';
 CREATE TABLE patients_model AS FROM omopsql.copula_fit('patients.parquet');
+CREATE TABLE unmapped_codes AS SELECT 'D1' AS source_code, 'Diabetes mellitus type 2' AS source_code_description;
+CREATE TABLE reviewed_codes AS SELECT *, 201826 AS concept_id, 'SNOMED' AS vocabulary_id FROM unmapped_codes;
+COPY (SELECT 'Bundle' AS resourceType, [{'resource': {'resourceType': 'Patient', 'id': '1'}},
+    {'resource': {'resourceType': 'Encounter', 'id': '2'}}] AS entry) TO 'bundle.json';
+FROM omopsql.use_vocabulary('omopsql_demo/vocabulary');
 """
 
 _KINDS = {
@@ -38,7 +43,8 @@ Each function is one of these kinds:
 
 {kinds}
 
-The examples read a table of simulated patients and a model of it:
+The examples read the folder `omopsql_demo`, which the command `omopsql demo` makes, a table of simulated patients and
+a model of it:
 
 ```sql
 {inputs}```

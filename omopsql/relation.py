@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from .errors import OmopsqlError
 from .quoting import identifier, literal
@@ -45,6 +47,13 @@ def resolve(cursor: duckdb.DuckDBPyConnection, source: str) -> Relation:
     except duckdb.Error as error:
         raise OmopsqlError(f"{source} cannot be read: {_first_line(error)}") from error
     return Relation(source, sql, {name: sql_type for name, sql_type, *_ in described})
+
+
+def arrow_batches(cursor: duckdb.DuckDBPyConnection, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """Run a query and yield its rows in batches of at most so many."""
+    relation = cursor.sql(sql)
+    name = "to_arrow_reader" if hasattr(relation, "to_arrow_reader") else "fetch_arrow_reader"  # DuckDB 1.4
+    yield from getattr(relation, name)(rows)
 
 
 def _first_line(error: Exception) -> str:

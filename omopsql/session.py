@@ -121,16 +121,23 @@ def _attached_token(con: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def _load(con: duckdb.DuckDBPyConnection, token: str) -> None:
+    from .harmonize.cdm import list_fields
+    from .harmonize.current_vocabulary import declare as declare_vocabulary  # they import Caller from here
+    from .harmonize.current_vocabulary import use_configured
+
     native = con.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [f"{PREFIX}norm_cdf"]).fetchall()
     if not native:
         arrow.register(con)
     generator.register_arrow(con)
+    declare_vocabulary(con)
     by_kind = list(_LOADERS)  # macros come last: their bodies are bound against what stands there
     for function in sorted(registry.functions(), key=lambda f: by_kind.index(f.kind)):
         _LOADERS[function.kind](con, token, function)
         kind = "MACRO TABLE" if function.is_table else "MACRO"
         con.execute(f"COMMENT ON {kind} {CATALOG}.{identifier(function.name)} IS {literal(function.summary)}")
     con.execute(f"CREATE TABLE {CATALOG}.session AS SELECT {literal(token)} AS token")
+    list_fields(con)
+    use_configured(con)
     _list_functions(con)
 
 

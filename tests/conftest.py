@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 import omopsql
+import omopsql.demo
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the first call of a kernel compiles it
 settings.load_profile("steady")
@@ -27,6 +28,14 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = omopsql.connect()
     yield connection
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``omopsql demo`` makes: the folders source, vocabulary and cdm of a simulated hospital."""
+    folder = tmp_path_factory.mktemp("demo") / "omopsql_demo"
+    omopsql.demo.make(folder, 2000, 1)
+    return folder
 
 
 @pytest.fixture
@@ -64,6 +73,7 @@ _EVERY_KERNEL = """
 import json, duckdb
 early = duckdb.connect()
 import omopsql
+import omopsql.demo
 from omopsql import registry
 from omopsql.transport import arrow
 

@@ -457,7 +457,10 @@ def examples() -> list[str]:
 
 
 @pytest.mark.parametrize("command", examples())
-def test_the_examples_of_the_help_run(clinic, folder, command):
+def test_the_examples_of_the_help_run(clinic, demo_folder, folder, command):
+    if not command.startswith("omopsql demo"):
+        Path("omopsql_demo").symlink_to(demo_folder)
+        Path("athena_download").symlink_to(demo_folder / "vocabulary")
     for name in ("patients.csv", "hospital.duckdb", "model.parquet"):
         (folder / name).write_bytes((clinic / name).read_bytes())
     duckdb.execute(

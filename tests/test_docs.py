@@ -32,9 +32,10 @@ def wrong(con: duckdb.DuckDBPyConnection, example: Example) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def example_con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+def example_con(tmp_path_factory: pytest.TempPathFactory, demo_folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in a folder of its own, with the inputs that the page of functions makes first."""
     with contextlib.chdir(tmp_path_factory.mktemp("examples")), contextlib.closing(omopsql.connect()) as con:
+        Path("omopsql_demo").symlink_to(demo_folder)
         con.execute(docs.EXAMPLE_INPUTS)
         yield con
 
@@ -67,9 +68,10 @@ def test_examples_answer_what_they_say(example_con: duckdb.DuckDBPyConnection, f
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_sql_blocks_run(con, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_sql_blocks_run(con, page: Path, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In order, on one connection and in one folder: the first block of a page may make what the others read."""
     monkeypatch.chdir(tmp_path)
+    Path("omopsql_demo").symlink_to(demo_folder)
     text = page.read_text(encoding="utf-8")
     for block in SQL_BLOCK.finditer(text):
         line = text.count("\n", 0, block.start()) + 2

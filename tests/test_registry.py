@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from omopsql import registry
+from omopsql.harmonize.current_vocabulary import declare
 from omopsql.quoting import identifier
 from omopsql.registry import FAMILIES, Example, Function, functions, read_macro
 
@@ -94,13 +95,17 @@ def test_macro_files_are_named_for_their_macro():
     "function", [function for function in functions() if function.kind == "macro"], ids=lambda function: function.name
 )
 def test_a_macro_file_runs_as_it_stands(function: Function):
-    """Kernels apart, a macro needs no Python: a catalog named omopsql is enough."""
+    """Kernels apart, a macro needs no Python: a catalog named omopsql is enough, with the macros that come before."""
     with duckdb.connect() as con:
         con.execute("ATTACH ':memory:' AS omopsql")
         for kernel in registry.kernels():
             names = ", ".join(identifier(parameter.name) for parameter in kernel.parameters)
             con.execute(f"CREATE MACRO omopsql.{kernel.name}({names}) AS 0.5")
-        con.execute(function.body)
+        declare(con)  # the views of the vocabulary in use
+        for macro in registry.macros():
+            con.execute(macro.body)
+            if macro.name == function.name:
+                break
 
 
 def test_an_unknown_family_and_a_second_declaration_are_refused(monkeypatch):

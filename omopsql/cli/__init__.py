@@ -5,22 +5,27 @@ import click
 from omopsql import __version__
 
 from .completion import completion
+from .demo import demo
 from .failures import Verbs
 from .fit import fit
 from .functions import functions
+from .harmonize import harmonize
 from .query import query
 from .synthesize import synthesize
+from .vocabulary import vocabulary
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="omopsql")
 def main() -> None:
-    """Learn a table, make synthetic rows like it, and ask questions in SQL.
+    """Harmonize a hospital's extracts to the OMOP CDM, learn tables, make synthetic rows, and ask questions in SQL.
 
     Every verb runs SQL functions that `omopsql functions` lists and that work in DuckDB just as well.
 
     \b
     Example:
+      omopsql demo
+      omopsql harmonize demo omopsql_demo/source --vocabulary omopsql_demo/vocabulary -o cdm/
       omopsql fit patients.csv -o model.parquet
       omopsql synthesize model.parquet -n 1000 --seed 42 -o synthetic.csv
 
@@ -34,5 +39,5 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (fit, synthesize, query, functions, completion):
+for verb in (demo, vocabulary, harmonize, fit, synthesize, query, functions, completion):
     main.add_command(verb)

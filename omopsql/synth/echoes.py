@@ -78,5 +78,5 @@ def _by_content(contents: list[Content]) -> dict[Content, int]:
 
 def _contents(margin: Margin) -> list[Content]:
     """The single value or label of each cell; None for intervals, rare labels and missing values."""
-    line = np.where(margin.low == margin.high, margin.low, None).tolist()
+    line: list[Content] = [float(a) if a == b else None for a, b in zip(margin.low, margin.high, strict=True)]
     return [*line, *margin.labels, *[None] * (len(margin.n) - len(line) - len(margin.labels))]

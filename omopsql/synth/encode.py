@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
+from omopsql.relation import arrow_batches
+
 from . import columns as c
 from .counts import source_expression
 from .margins import Margin
@@ -65,7 +67,7 @@ def _batches(
             read.append(value)
     named = {f"v{i}": expression for i, expression in enumerate(read)}
     sql = ibis.to_sql(source.select(**named), dialect="duckdb")
-    yield from cursor.sql(sql).fetch_arrow_reader(BATCH_ROWS)
+    yield from arrow_batches(cursor, sql, BATCH_ROWS)
 
 
 def _take(batch: pa.RecordBatch, position: int, margin: Margin) -> tuple[np.ndarray | None, pa.Array | None, int]:

@@ -1,0 +1,184 @@
+"""A demonstration on a simulated hospital: its raw extracts, a small vocabulary, and what omopsql makes of them.
+
+``STEPS`` are the demonstration, in order; each writes one folder and says what it made. The hospital is simulated by
+the files of ``sql/demo``, SQL that draws from a counter-based generator: no real person is in it, and the same number
+of patients and seed give the same bytes on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import duckdb
+
+import omopsql
+from omopsql.errors import OmopsqlError
+from omopsql.harmonize.folders import completed_folder
+from omopsql.harmonize.run import harmonize
+from omopsql.quoting import identifier, literal
+
+EXTRACTS = (
+    "patients",
+    "wards",
+    "doctors",
+    "admissions",
+    "diagnoses",
+    "procedures",
+    "laboratory",
+    "vital_signs",
+    "prescriptions",
+    "biomarkers",
+    "mutations",
+    "deaths",
+)
+_TRUTH = (  # what nobody at the hospital knows, and the extracts are drawn from; each reads those before it
+    "_person",
+    "_disease",
+    "_illness",
+    "_course",
+    "_stay",
+    "_marker",
+    "_test",
+    "_effect",
+    "_treatment",
+)
+MARK = "demo.json"  # shows that a folder is a demonstration, and may be replaced by one
+MOST_PATIENTS = 100_000
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One demonstration: where it is written, by which connection, and the hospital's size and seed."""
+
+    con: duckdb.DuckDBPyConnection
+    folder: Path
+    patients: int
+    seed: int
+
+    @property
+    def source(self) -> Path:
+        """The hospital's extracts."""
+        return self.folder / "source"
+
+    @property
+    def vocabulary(self) -> Path:
+        """The vocabulary's files."""
+        return self.folder / "vocabulary"
+
+    @property
+    def cdm(self) -> Path:
+        """The CDM."""
+        return self.folder / "cdm"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a step made: in words, its folder's name, how many rows, and in how many seconds."""
+
+    what: str
+    folder: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the demonstration. ``run`` writes ``folder`` and returns the rows that it wrote."""
+
+    what: str
+    folder: str
+    run: Callable[[Demo], int]
+
+
+def make(
+    folder: str | Path, patients: int = 2000, seed: int = 1, con: duckdb.DuckDBPyConnection | None = None
+) -> list[Made]:
+    """Write the whole demonstration to ``folder`` and return what each step made.
+
+    The folder appears complete or not at all. ``con``, an empty database in memory with every function, lets the
+    caller interrupt the run. Raises OmopsqlError when ``folder`` holds something that is no demonstration, or the
+    number of patients is out of bounds.
+    """
+    own = con is None
+    con = con or omopsql.connect()
+    try:
+        with completed_folder(Path(folder), MARK, "demo of omopsql") as part:
+            demo = Demo(con, part, patients, seed)
+            made = [_timed(step, demo) for step in STEPS]
+            told = {"omopsql": omopsql.__version__, "patients": patients, "seed": seed}
+            (part / MARK).write_text(json.dumps(told) + "\n", encoding="utf-8")
+            return made
+    finally:
+        if own:
+            con.close()
+
+
+def _timed(step: Step, demo: Demo) -> Made:
+    begun = time.monotonic()
+    rows = step.run(demo)
+    return Made(step.what, step.folder, rows, time.monotonic() - begun)
+
+
+def simulate(con: duckdb.DuckDBPyConnection, folder: str | Path, patients: int = 2000, seed: int = 1) -> dict[str, int]:
+    """Simulate a hospital and write its extracts to ``folder`` as CSV; return the rows by extract.
+
+    The same patients and seed give the same bytes. Nothing is left in the database of ``con``. Raises OmopsqlError
+    when the number of patients is out of bounds.
+    """
+    if not 1 <= patients <= MOST_PATIENTS:
+        raise OmopsqlError(f"a hospital of {patients} patients cannot be simulated; say 1 to {MOST_PATIENTS}")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with closing(con.cursor()) as cursor:  # its temporary tables and variables go with it
+        cursor.execute(f"SET VARIABLE patients = CAST({patients} AS BIGINT)")
+        cursor.execute(f"SET VARIABLE seed = CAST({seed} AS BIGINT)")
+        for name in (*_TRUTH, *EXTRACTS):
+            cursor.execute(f"CREATE TEMP TABLE {identifier(name)} AS {_sql(name)}")
+        return {name: _write(cursor, name, Path(folder)) for name in EXTRACTS}
+
+
+def _write(cursor: duckdb.DuckDBPyConnection, extract: str, folder: Path) -> int:
+    path = literal(str(folder / f"{extract}.csv"))
+    return int(cursor.execute(f"COPY {identifier(extract)} TO {path} (FORMAT csv, HEADER)").fetchall()[0][0])
+
+
+def _home() -> Traversable:
+    home = files("omopsql").joinpath("sql", "demo")
+    return home if home.is_dir() else files("omopsql").joinpath("..", "sql", "demo")
+
+
+def _sql(name: str) -> str:
+    return _home().joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _simulate(demo: Demo) -> int:
+    return sum(simulate(demo.con, demo.source, demo.patients, demo.seed).values())
+
+
+def _copy_vocabulary(demo: Demo) -> int:
+    demo.vocabulary.mkdir()
+    rows = 0
+    for file in sorted(_home().joinpath("vocabulary").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".csv"):
+            text = file.read_bytes()
+            (demo.vocabulary / file.name).write_bytes(text)
+            rows += text.count(b"\n") - 1
+    return rows
+
+
+def _harmonize(demo: Demo) -> int:
+    done = harmonize("demo", str(demo.source), str(demo.vocabulary), demo.cdm, con=demo.con)
+    return sum(done.rows.values())
+
+
+STEPS = (
+    Step("extracts of a simulated hospital", "source", _simulate),
+    Step("a vocabulary of well-known concepts", "vocabulary", _copy_vocabulary),
+    Step("the OMOP CDM of the hospital", "cdm", _harmonize),
+)

@@ -1,0 +1,1 @@
+"""From a hospital's sources to the OMOP CDM."""

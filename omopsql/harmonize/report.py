@@ -1,0 +1,129 @@
+"""What became of every source row and every code: the evidence that stands beside a harmonized CDM, in SQL."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from omopsql.errors import OmopsqlError
+from omopsql.quoting import literal
+from omopsql.registry import expression
+from omopsql.session import Caller
+
+from .cdm import tables
+from .current_vocabulary import folder_in_use
+from .export import EVIDENCE
+from .run import harmonize as run
+
+
+def _evidence(cdm: str, name: str) -> str:
+    path = Path(cdm) / EVIDENCE / f"{name}.parquet"
+    if not path.is_file():
+        raise OmopsqlError(f"{cdm} is no CDM that omopsql harmonized: there is no {path}")
+    return f"read_parquet({literal(str(path))})"
+
+
+@expression(
+    family="harmonize",
+    examples=("SELECT sum(rows) FROM omopsql.harmonize_report('omopsql_demo/cdm') WHERE outcome = 'unmapped' --> 8",),
+)
+def harmonize_report(caller: Caller, cdm: str) -> str:
+    """Tell what became of every row of every source table: mapped, unmapped, or set aside with the reason.
+
+    The rows of a source table sum to the rows it has. Lines of outcome 'note' tell what was left out of rows that were
+    loaded. cdm is the folder that harmonize wrote.
+    """
+    return f"SELECT source_table, outcome, reason, rows, example FROM {_evidence(cdm, 'report')}"
+
+
+@expression(
+    family="harmonize",
+    examples=("SELECT source_code FROM omopsql.unmapped_codes('omopsql_demo/cdm') --> KI67",),
+)
+def unmapped_codes(caller: Caller, cdm: str) -> str:
+    """List the source codes without a standard concept, the most frequent first.
+
+    is_known tells whether the vocabulary, or the source's own map, holds the code at all.
+    """
+    return f"""
+        SELECT source_vocabulary_id, source_code, max(source_code_description) AS source_code_description,
+            CAST(sum(n) AS BIGINT) AS frequency, bool_or(is_known) AS is_known
+        FROM {_evidence(cdm, "codes")} WHERE NOT is_mapped
+        GROUP BY source_vocabulary_id, source_code
+        ORDER BY frequency DESC, source_vocabulary_id, source_code
+    """
+
+
+@expression(
+    family="harmonize",
+    examples=(
+        "SELECT rows_mapped FROM omopsql.mapping_coverage('omopsql_demo/cdm') WHERE source_vocabulary_id = 'ICD10CM' "
+        "--> 40153",
+    ),
+)
+def mapping_coverage(caller: Caller, cdm: str) -> str:
+    """Tell for each vocabulary how many codes, and how many rows, have a standard concept."""
+    return f"""
+        WITH codes AS (
+            SELECT source_vocabulary_id, source_code, sum(n) AS n, bool_or(is_mapped) AS is_mapped
+            FROM {_evidence(cdm, "codes")} GROUP BY source_vocabulary_id, source_code
+        )
+        SELECT source_vocabulary_id, count(*) AS codes, count(*) FILTER (WHERE is_mapped) AS codes_mapped,
+            CAST(sum(n) AS BIGINT) AS rows, CAST(coalesce(sum(n) FILTER (WHERE is_mapped), 0) AS BIGINT) AS rows_mapped
+        FROM codes GROUP BY source_vocabulary_id ORDER BY rows DESC, source_vocabulary_id
+    """
+
+
+@expression(
+    family="harmonize",
+    examples=(
+        "SELECT source_table FROM omopsql.lineage('omopsql_demo/cdm') WHERE cdm_table = 'person' LIMIT 1 --> patients",
+    ),
+)
+def lineage(caller: Caller, cdm: str) -> str:
+    """Lead from each row of a CDM to the source table and row that it comes from.
+
+    cdm_table and cdm_key name the row; source_row counts from 1.
+    """
+    return f"SELECT cdm_table, cdm_key, source_table, source_row, adapter_file FROM {_evidence(cdm, 'lineage')}"
+
+
+@expression(
+    family="harmonize",
+    examples=("SELECT count(*) FROM omopsql.harmonize('demo', 'omopsql_demo/source', 'person') --> 2000",),
+)
+def harmonize(
+    caller: Caller, adapter: str, source: str, cdm_table: str, vocabulary: str | None = None, version: str = "5.4"
+) -> str:
+    """Harmonize a source and return one table of the CDM that it becomes.
+
+    adapter is the name of an adapter or the path of a folder of your own; source a folder of files, a DuckDB file or a
+    PostgreSQL address; vocabulary a folder that omopsql vocabulary load made, or one with the vocabulary's files, by
+    default the vocabulary in use. The whole CDM is made once in a session; to keep it, use the command omopsql
+    harmonize.
+    """
+    if vocabulary is None:
+        with caller.cursor() as cursor:
+            vocabulary = folder_in_use(cursor)
+    if cdm_table.lower() not in tables(version):
+        raise OmopsqlError(f"{cdm_table} is no table of CDM {version}")
+    folder = _harmonized(adapter, source, vocabulary, version, _newest(source))
+    return f"FROM read_parquet({literal(str(Path(folder.name) / 'cdm' / f'{cdm_table.lower()}.parquet'))})"
+
+
+def _newest(source: str) -> float:
+    """When a source last changed, as far as a file tells."""
+    path = Path(source)
+    files = path.rglob("*") if path.is_dir() else [path] if path.is_file() else []
+    return max((file.stat().st_mtime for file in files), default=0.0)
+
+
+@cache
+def _harmonized(
+    adapter: str, source: str, vocabulary: str, version: str, changed: float
+) -> tempfile.TemporaryDirectory[str]:
+    """Harmonize into a folder that goes when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="omopsql-")
+    run(adapter, source, vocabulary, Path(folder.name) / "cdm", version)
+    return folder

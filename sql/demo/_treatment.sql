@@ -1,0 +1,48 @@
+-- What is prescribed for which disease: RxNorm or NDC codes, units a day, days, and the share of patients who get it.
+-- Of the drugs of one line a patient gets at most one: low and high bound the share. `marker` is what the tumour must
+-- carry.
+SELECT *
+FROM (
+    VALUES
+        ('I10', 1, 0.0, 0.34, NULL, 'RxNorm', '314076', 'lisinopril 10 MG Oral Tablet', 1, 90),
+        ('I10', 1, 0.34, 0.42, NULL, 'NDC', '68180051501', 'Lisinopril 20 MG Oral Tablet', 1, 90),
+        ('I10', 1, 0.42, 0.66, NULL, 'RxNorm', '979492', 'losartan potassium 50 MG Oral Tablet', 1, 90),
+        ('I10', 2, 0.0, 0.36, NULL, 'RxNorm', '197361', 'amlodipine 5 MG Oral Tablet', 1, 90),
+        ('I10', 3, 0.0, 0.18, NULL, 'NDC', '00814372014', 'Hydrochlorothiazide 25 MG Oral Tablet', 1, 90),
+        ('E11.9', 1, 0.0, 0.8, NULL, 'RxNorm', '860975', 'metformin 500 MG Extended Release Oral Tablet', 2, 90),
+        ('E11.9', 2, 0.0, 0.2, NULL, 'RxNorm', '106892', 'insulin 70/30 Injectable Suspension', 1, 30),
+        ('E78.5', 1, 0.0, 0.35, NULL, 'RxNorm', '617310', 'atorvastatin 20 MG Oral Tablet', 1, 90),
+        ('E78.5', 1, 0.35, 0.6, NULL, 'RxNorm', '617311', 'atorvastatin 40 MG Oral Tablet', 1, 90),
+        ('I50.9', 1, 0.0, 0.82, NULL, 'RxNorm', '313988', 'furosemide 40 MG Oral Tablet', 1, 60),
+        ('I50.9', 2, 0.0, 0.62, NULL, 'RxNorm', '200033', 'carvedilol 25 MG Oral Tablet', 2, 60),
+        ('J44.9', 1, 0.0, 0.75, NULL, 'RxNorm', '745679', 'salbutamol Metered Dose Inhaler', 4, 60),
+        ('J44.9', 2, 0.0, 0.5, NULL, 'RxNorm', '896209', 'fluticasone / salmeterol Dry Powder Inhaler', 2, 30),
+        ('J45.909', 1, 0.0, 0.85, NULL, 'RxNorm', '745679', 'salbutamol Metered Dose Inhaler', 2, 60),
+        ('I48.91', 1, 0.0, 0.6, NULL, 'RxNorm', '855332', 'warfarin sodium 5 MG Oral Tablet', 1, 90),
+        ('I48.91', 2, 0.0, 0.5, NULL, 'RxNorm', '866436', 'metoprolol succinate 50 MG Extended Release Tablet', 1, 90),
+        ('F32.9', 1, 0.0, 0.42, NULL, 'RxNorm', '312938', 'sertraline 100 MG Oral Tablet', 1, 60),
+        ('F32.9', 1, 0.42, 0.62, NULL, 'RxNorm', '310385', 'fluoxetine 20 MG Oral Capsule', 1, 60),
+        ('K21.9', 1, 0.0, 0.7, NULL, 'RxNorm', '7646', 'omeprazole', 1, 60),
+        ('E03.9', 1, 0.0, 0.9, NULL, 'RxNorm', '966222', 'levothyroxine sodium 0.075 MG Oral Tablet', 1, 90),
+        ('C50.911', 1, 0.0, 0.5, 'ER', 'RxNorm', '198240', 'tamoxifen 10 MG Oral Tablet', 2, 90),
+        ('C50.911', 1, 0.5, 0.9, 'ER', 'RxNorm', '199224', 'anastrozole 1 MG Oral Tablet', 1, 90),
+        ('C50.911', 2, 0.0, 0.85, 'HER2', 'RxNorm', '224905', 'trastuzumab', 1, 21),
+        ('C50.911', 3, 0.0, 0.3, NULL, 'RxNorm', '1860480', 'docetaxel 20 MG/ML Injection', 1, 21),
+        ('C61', 1, 0.0, 0.55, NULL, 'RxNorm', '752899', 'leuprolide acetate 30 MG/ML Prefilled Syringe', 1, 84),
+        ('C18.9', 1, 0.0, 0.55, NULL, 'RxNorm', '1736776', 'oxaliplatin 5 MG/ML Injection', 1, 14),
+        ('C18.9', 2, 0.0, 0.55, NULL, 'RxNorm', '1791701', 'fluorouracil 50 MG/ML Injection', 1, 14),
+        ('C34.90', 1, 0.0, 0.9, 'EGFR', 'RxNorm', '1721560', 'osimertinib', 1, 30),
+        ('C34.90', 2, 0.0, 0.5, NULL, 'RxNorm', '583214', 'paclitaxel 100 MG Injection', 1, 21),
+        ('C43.9', 1, 0.0, 0.8, 'BRAF', 'RxNorm', '1147220', 'vemurafenib', 2, 30),
+        ('C56.9', 1, 0.0, 0.75, NULL, 'RxNorm', '583214', 'paclitaxel 100 MG Injection', 1, 21),
+        ('J18.9', 1, 0.0, 0.55, NULL, 'RxNorm', '1665021', 'ceftriaxone 1000 MG Injection', 2, 7),
+        ('J18.9', 1, 0.55, 0.95, NULL, 'RxNorm', '617296', 'amoxicillin 500 MG / clavulanate 125 MG Oral Tablet', 3, 7),
+        ('J18.9', 2, 0.0, 0.35, NULL, 'RxNorm', '308460', 'azithromycin 250 MG Oral Tablet', 1, 5),
+        ('I21.4', 1, 0.0, 0.95, NULL, 'RxNorm', '243670', 'aspirin 81 MG Oral Tablet', 1, 90),
+        ('I21.4', 2, 0.0, 0.85, NULL, 'RxNorm', '309362', 'clopidogrel 75 MG Oral Tablet', 1, 90),
+        ('I21.4', 3, 0.0, 0.85, NULL, 'RxNorm', '259255', 'atorvastatin 80 MG Oral Tablet', 1, 90),
+        ('I63.9', 1, 0.0, 0.85, NULL, 'RxNorm', '243670', 'aspirin 81 MG Oral Tablet', 1, 90),
+        ('N39.0', 1, 0.0, 0.6, NULL, 'RxNorm', '617296', 'amoxicillin 500 MG / clavulanate 125 MG Oral Tablet', 3, 5),
+        ('A41.9', 1, 0.0, 0.9, NULL, 'RxNorm', '1665021', 'ceftriaxone 1000 MG Injection', 2, 10),
+        ('J20.9', 1, 0.0, 0.2, NULL, 'RxNorm', '308460', 'azithromycin 250 MG Oral Tablet', 1, 5)
+) AS catalogue (icd10, line, low, high, marker, code_system, code, drug, per_day, days)

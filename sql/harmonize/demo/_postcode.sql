@@ -1,0 +1,3 @@
+-- The postcodes of patients, each once.
+-- @reads patients (postcode?)
+SELECT DISTINCT postcode FROM patients WHERE postcode IS NOT NULL

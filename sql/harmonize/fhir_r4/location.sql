@@ -1,0 +1,3 @@
+-- Addresses of patients and organizations.
+-- @reads _addresses
+FROM _addresses

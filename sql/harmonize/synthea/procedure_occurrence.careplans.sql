@@ -1,0 +1,17 @@
+-- Care plans: therapies and regimes, with the days on which they begin and end.
+-- @reads careplans? (start, stop, patient, encounter, code, description)
+-- @reads _encounters
+SELECT
+    source_row,
+    careplans.patient AS person_id,
+    visit_occurrence_id,
+    visit_detail_id,
+    provider_id,
+    start AS procedure_datetime,
+    stop AS procedure_end_datetime,
+    code AS procedure_source_value,
+    'SNOMED' AS source_vocabulary_id,
+    description AS source_code_description,
+    32827 AS procedure_type_concept_id  -- EHR encounter record
+FROM careplans
+LEFT JOIN _encounters ON encounter = encounter_id
