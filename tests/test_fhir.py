@@ -265,7 +265,7 @@ def test_missing_elements_of_a_patient(cdm):
     assert read("person", "gender_concept_id", "year_of_birth", "month_of_birth", "race_concept_id") == [
         (0, 1950, None, 0)
     ]
-    assert read("report") == [("patient", "mapped", "", 1), ("patient", "set aside", "no birth date", 1)]
+    assert read("report") == [("Patient", "mapped", "", 1), ("Patient", "set aside", "no birth date", 1)]
 
 
 def test_an_encounter_within_another_is_a_detail_of_its_visit(cdm):
@@ -311,9 +311,9 @@ def test_conditions_and_procedures_keep_their_days(cdm):
         (4047494, datetime.date(2020, 5, 2), datetime.date(2020, 5, 2))
     ]
     report = read("report")
-    assert ("condition", "set aside", "entered in error", 1) in report
-    assert ("condition", "set aside", "unknown person", 1) in report
-    assert ("procedure", "set aside", "not done", 1) in report
+    assert ("Condition", "set aside", "entered in error", 1) in report
+    assert ("Condition", "set aside", "unknown person", 1) in report
+    assert ("Procedure", "set aside", "not done", 1) in report
 
 
 def test_values_of_observations(cdm):
@@ -345,8 +345,8 @@ def test_values_of_observations(cdm):
     assert read("observation", "observation_concept_id", "value_as_concept_id", "value_as_string") == [
         (43054909, 4144272, "Never smoker")
     ]
-    assert ("observation", "mapped", "", 3) in read("report")
-    assert ("observation", "set aside", "entered in error", 1) in read("report")
+    assert ("Observation", "mapped", "", 3) in read("report")
+    assert ("Observation", "set aside", "entered in error", 1) in read("report")
 
 
 def test_drugs_by_code_reference_and_containment(cdm):

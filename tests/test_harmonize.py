@@ -362,13 +362,14 @@ def test_a_file_that_is_no_table_is_only_noted(folders, tmp_path):
     assert any(table == "license" and reason.startswith("no table") for table, _, reason in found)
 
 
-def test_a_map_to_a_concept_that_is_not_there_maps_to_nothing(folders, tmp_path):
+def test_a_map_to_a_concept_that_the_vocabulary_lacks_is_taken_and_noted(folders, tmp_path):
     (Path(folders[0]) / "source_to_concept_map.csv").write_text(
         "source_code,source_vocabulary_id,target_concept_id\nLOCAL,ICD10CM,999999999\n"
     )
-    found = rows(harmonize(*folders, tmp_path / "cdm").folder, "condition_occurrence", "condition_source_value",
-                 "condition_concept_id")  # fmt: skip
-    assert ("LOCAL", 0) in found
+    cdm = harmonize(*folders, tmp_path / "cdm").folder
+    assert ("LOCAL", 999999999) in rows(cdm, "condition_occurrence", "condition_source_value", "condition_concept_id")
+    noted = report(cdm)["source_to_concept_map", "note", "target that the vocabulary lacks"]
+    assert noted == (1, "999999999")
 
 
 def test_the_vocabulary_in_use_is_the_default(con, folders):

@@ -104,7 +104,7 @@ class Accounting:
             rejected, example = self.source.rejected.get(name, (0, ""))
             if rejected:
                 lines.append((name, SET_ASIDE, "the line cannot be read", rejected, example))
-        lines += self._unknown_codes()
+        lines += [*self._unknown_codes(), *self._unknown_targets()]
         spelled = self.source.spelled
         return to_table([(spelled.get(line[0].lower(), line[0]), *line[1:]) for line in lines])
 
@@ -139,3 +139,11 @@ class Accounting:
             "WHERE NOT is_known GROUP BY ALL ORDER BY ALL"
         ).fetchall()
         return [(t, NOTE, f"{UNKNOWN_CODE} {v}", int(n), code) for t, v, n, code in found]
+
+    def _unknown_targets(self) -> list[Line]:
+        """Concepts that a concept map leads to, and the vocabulary does not hold: they are taken as they stand."""
+        n, example = self.work.con.execute(
+            f"SELECT count(*), min(target_concept_id) FROM {BUILD}.concept_map AS m WHERE target_concept_id <> 0 "
+            f"AND NOT EXISTS (FROM {BUILD}.concept AS c WHERE c.concept_id = m.target_concept_id)"
+        ).fetchall()[0]
+        return [("source_to_concept_map", NOTE, "target that the vocabulary lacks", n, str(example))] if n else []

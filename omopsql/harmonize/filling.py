@@ -92,7 +92,7 @@ class Filling:
             if older in known or name.lower() not in newer:  # what only a newer CDM has is left out
                 kept.append(f"{identifier(name)} AS {identifier(older)}")
         self.work.run(file, f"CREATE OR REPLACE VIEW {BUILD}.raw AS SELECT {', '.join(kept)} FROM {BUILD}.selected")
-        columns = self.work.columns(f"{BUILD}.raw")
+        columns = {name.lower(): kind for name, kind in self.work.columns(f"{BUILD}.raw").items()}
         shape = Shape(file, columns, known, roles(self.version).get(str(file.cdm_table)))
         shape.check()
         return shape

@@ -96,7 +96,6 @@ def _by_concept_map(codes: ir.Table, concept_map: ir.Table, concept: ir.Table) -
         mapped_source=concept_map["source_concept_id"],
         mapped_target=concept_map["target_concept_id"].nullif(0),
     ).distinct()
-    # A target that the vocabulary lacks is none.
     joined = codes.inner_join(rows, [codes[VOCABULARY] == rows["of_vocabulary"], codes[CODE] == rows["of_code"]])
     domains = concept.select(of_concept=concept["concept_id"], target_domain_id=concept["domain_id"])
     with_domain = joined.left_join(domains, joined["mapped_target"] == domains["of_concept"])
@@ -104,7 +103,7 @@ def _by_concept_map(codes: ir.Table, concept_map: ir.Table, concept: ir.Table) -
         VOCABULARY,
         CODE,
         source_concept_id=with_domain["mapped_source"].nullif(0).cast("int64"),
-        target_concept_id=with_domain["of_concept"].cast("int64"),
+        target_concept_id=with_domain["mapped_target"].cast("int64"),
         target_domain_id=with_domain["target_domain_id"],
         value_concept_id=ibis.null("int64"),
         is_known=ibis.literal(True),
