@@ -12,6 +12,7 @@ import pytest
 
 import omopsql
 from omopsql.errors import OmopsqlError
+from omopsql.harmonize.adapter import read_adapter
 from omopsql.harmonize.cdm import tables
 from omopsql.harmonize.run import harmonize
 
@@ -205,6 +206,9 @@ def test_broken_lines_bytes_and_line_ends(folders, tmp_path):
         ("person.sql", "-- @reads patients\nSELECT nothing FROM patients", 'person.sql: .*"nothing"'),
         ("people.sql", "-- @reads patients\nSELECT 1", "people is no table of the CDM"),
         ("person.sql", "-- @reads patients (a b\nSELECT 1", "is not of the form"),
+        ("person.sql", "-- @reads patients\nSELECT 1; SELECT 2", "must hold one SELECT"),
+        ("person.sql", "-- @reads patients\nDROP TABLE patients", "must hold one SELECT"),
+        ("person.sql", "-- @reads patients\nSELEKT 1", r"person\.sql: .*SELEKT"),
     ],
 )
 def test_a_bad_adapter_file_is_named(folders, tmp_path, name, sql, told):
@@ -216,6 +220,13 @@ def test_a_bad_adapter_file_is_named(folders, tmp_path, name, sql, told):
 def test_an_unknown_adapter_tells_the_known_ones(folders, tmp_path):
     with pytest.raises(OmopsqlError, match=r"no adapter 'sinthea'.*synthea"):
         harmonize("sinthea", folders[1], folders[2], tmp_path / "cdm")
+
+
+def test_a_folder_here_does_not_hide_a_shipped_adapter(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "synthea").mkdir()
+    assert any(file.cdm_table == "person" for file in read_adapter("synthea", "5.4").files)
+    assert read_adapter("clinic", "5.4").concept_map is not None
 
 
 def test_steps_are_tables_for_the_other_files(folders, tmp_path):

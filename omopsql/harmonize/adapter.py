@@ -9,6 +9,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import duckdb
+
 from omopsql.errors import OmopsqlError
 
 from .cdm import tables
@@ -102,16 +104,17 @@ def _has_tables(folder: Traversable) -> bool:
 
 
 def _folder(name: str) -> Traversable:
-    if "/" in name or "\\" in name or Path(name).is_dir():
-        if not Path(name).is_dir():
-            raise OmopsqlError(f"there is no folder {name} with an adapter's SQL files")
+    """A path is a folder; a plain name is an adapter that comes with omopsql, or else a folder that lies here."""
+    is_path = "/" in name or "\\" in name
+    if not is_path and name in shipped_adapters():
+        return _home().joinpath(name)
+    if Path(name).is_dir():
         return Path(name)
-    shipped = _home().joinpath(name)
-    if not name or not shipped.is_dir() or not _has_tables(shipped):
-        raise OmopsqlError(
-            f"there is no adapter {name!r}: give a folder of your own, or one of {', '.join(shipped_adapters())}"
-        )
-    return shipped
+    if is_path:
+        raise OmopsqlError(f"there is no folder {name} with an adapter's SQL files")
+    raise OmopsqlError(
+        f"there is no adapter {name!r}: give a folder of your own, or one of {', '.join(shipped_adapters())}"
+    )
 
 
 def _read_file(entry: Traversable, known: Collection[str]) -> AdapterFile:
@@ -126,7 +129,18 @@ def _read_file(entry: Traversable, known: Collection[str]) -> AdapterFile:
             reads.append(_read_reads(entry, line.strip()))
     if not reads:
         raise OmopsqlError(f"{entry}: the header lacks a line -- @reads TABLE (COLUMN, ...)")
-    return AdapterFile(stem, text.strip().rstrip(";"), tuple(reads), cdm_table)
+    return AdapterFile(stem, _one_select(entry, text), tuple(reads), cdm_table)
+
+
+def _one_select(entry: Traversable, text: str) -> str:
+    """The file's only statement, without what ends it."""
+    try:
+        statements = duckdb.extract_statements(text)
+    except duckdb.Error as error:
+        raise OmopsqlError(f"{entry}: {str(error).strip().splitlines()[0]}") from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise OmopsqlError(f"{entry} must hold one SELECT, and nothing else")
+    return str(statements[0].query).strip().rstrip(";")
 
 
 def _read_reads(entry: Traversable, line: str) -> Reads:
