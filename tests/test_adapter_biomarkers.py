@@ -183,7 +183,7 @@ def test_the_tumours_of_wdbc(data_folder: Callable[[str], Path], tmp_path: Path)
     source = tmp_path / "wdbc"
     source.mkdir()
     wide = data_folder("tabular") / "wdbc.csv"
-    shutil.copy(wide, source / "biomarkers.csv")
+    shutil.copy(wide, source)
     (source / "mapping.csv").write_text(
         "column,role,value,vocabulary_id,code,concept_id\n"
         ",date,1995-01-01,,,\n"

@@ -229,6 +229,19 @@ def test_a_folder_here_does_not_hide_a_shipped_adapter(folders, tmp_path, monkey
     assert read_adapter("clinic", "5.4").concept_map is not None
 
 
+def test_a_table_of_any_name(folders, tmp_path):
+    adapter, extracts = (Path(folder) for folder in folders[:2])
+    file = adapter / "measurement.sql"
+    file.write_text(file.read_text().replace("@reads laboratory (", "@reads laboratory or any other ("))
+    (extracts / "laboratory.csv").rename(extracts / "Values_of_2020.csv")
+    cdm = harmonize(*folders, tmp_path / "cdm").folder
+    assert len(rows(cdm, "measurement", "*")) == 3
+    assert report(cdm)["values_of_2020", "mapped", ""][0] == 3
+    (extracts / "parking.csv").write_text("car\nred\n")
+    with pytest.raises(OmopsqlError, match=r"must hold laboratory, or one other table; other tables: parking, values"):
+        harmonize(*folders, tmp_path / "cdm")
+
+
 def test_steps_are_tables_for_the_other_files(folders, tmp_path):
     adapter = Path(folders[0])
     (adapter / "_adults.sql").write_text("-- @reads patients (patient_no, sex, born)\nFROM patients WHERE sex = 'F'")

@@ -95,13 +95,12 @@ class Accounting:
                 self._loaded(str(name), files)
         lines = list(self.notes)
         for name in self.source.makers:
-            rejected, example = self.source.rejected.get(name, (0, ""))
             if name in self.outcomes:
                 reading = [f.name for f in files if f.rows_of and f.rows_of.lower() == name]
                 lines += self.outcomes[name].lines(" or ".join(f"{file}.sql" for file in reading))
             else:
                 lines.append(self._unread(name))
-            rejected, example = self.source.rejected.get(name, (0, ""))
+            rejected, example = self.source.rejected.get(self.source.spelled[name].lower(), (0, ""))
             if rejected:
                 lines.append((name, SET_ASIDE, "the line cannot be read", rejected, example))
         lines += [*self._unknown_codes(), *self._unknown_targets()]

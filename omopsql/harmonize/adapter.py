@@ -15,18 +15,24 @@ from omopsql.errors import OmopsqlError
 
 from .cdm import tables
 
-_READS = re.compile(r"^--\s*@reads\s+(?P<table>[\w.-]+)(?P<optional>\?)?\s*(\((?P<columns>[^)]*)\))?\s*$")
+_READS = re.compile(
+    r"^--\s*@reads\s+(?P<table>[\w.-]+)(?P<optional>\?)?(?P<other>\s+or\s+any\s+other)?\s*(\((?P<columns>[^)]*)\))?\s*$"
+)
 CONCEPT_MAP = "source_to_concept_map.csv"
 
 
 @dataclass(frozen=True)
 class Reads:
-    """A source table that a file reads: the columns that it must have, and those that it may have."""
+    """A source table that a file reads: the columns that it must have, and those that it may have.
+
+    ``or_other``: where the source has no table of that name, its only table that the adapter does not name is taken.
+    """
 
     table: str
     needed: tuple[str, ...]
     wanted: tuple[str, ...]
     is_optional: bool
+    or_other: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,4 +159,5 @@ def _read_reads(entry: Traversable, line: str) -> Reads:
         tuple(column for column in columns if not column.endswith("?")),
         tuple(column.rstrip("?") for column in columns if column.endswith("?")),
         match["optional"] is not None,
+        match["other"] is not None,
     )

@@ -25,6 +25,7 @@ def create_source_views(work: Workspace, adapter: Adapter, source: Source) -> li
     Columns that may be absent are NULL then, and tables that may be absent are empty. Raises OmopsqlError for what
     may not.
     """
+    _adopt_other(adapter, source)
     notes: list[Line] = []
     for name, reads in adapter.reads().items():
         if name in source.makers:
@@ -37,6 +38,18 @@ def create_source_views(work: Workspace, adapter: Adapter, source: Source) -> li
     for step in adapter.steps:  # be they empty: other files read them
         work.run(step, f"CREATE TABLE {identifier(sources.SCHEMA, step.name)} AS {step.sql}")
     return notes
+
+
+def _adopt_other(adapter: Adapter, source: Source) -> None:
+    """Give the source's only table that the adapter does not name the name under which the adapter reads any other."""
+    every = adapter.reads()
+    for name, reads in every.items():
+        if name not in source.makers and any(read.or_other for read in reads):
+            others = sorted(source.makers.keys() - every.keys())
+            if len(others) != 1:
+                has = ", ".join(others) or "none"
+                raise OmopsqlError(f"{source.name} must hold {name}, or one other table; other tables: {has}")
+            source.rename(others[0], name)
 
 
 def _create_view(work: Workspace, source: Source, name: str, reads: list[Reads]) -> None:

@@ -50,6 +50,13 @@ class Source:
             self.made.add(lowered)
         return self.spelled[lowered]
 
+    def rename(self, table: str, name: str) -> None:
+        """Let a table be known by another name. Reports still spell it as the source does."""
+        self.makers[name] = self.makers.pop(table)
+        self.spelled[name] = self.spelled.pop(table)
+        if table in self.counters:
+            self.counters[name] = self.counters.pop(table)
+
     def count(self, con: duckdb.DuckDBPyConnection, table: str) -> int:
         """How many rows a table has, without loading it where that can be told from its file."""
         if table not in self.made and table in self.counters:

@@ -1,6 +1,6 @@
 -- Each filled cell of the wide table and the meaning of its column. A column that no line of mapping.csv names has the
 -- role of the line *, or is a measurement.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _1_meaning
 WITH cell AS (
     SELECT source_row, column_name AS spelled, lower(trim(column_name)) AS column_name, trim(value) AS value

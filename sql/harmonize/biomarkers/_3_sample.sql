@@ -1,5 +1,5 @@
 -- Each row of the wide table as a sample: of whom, when, in which visit. What no column tells is told for every row.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _1_meaning
 -- @reads _2_cell
 WITH for_all AS (

@@ -1,5 +1,5 @@
 -- Diagnoses: columns of codes, or values that mean a disease. A value whose line has the role ignore means none.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _2_cell
 -- @reads _3_sample
 SELECT

@@ -1,5 +1,5 @@
 -- Features of images: each says which measurement holds its value. 1147138 is the field measurement.measurement_id.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _2_cell
 -- @reads _3_sample
 SELECT

@@ -1,5 +1,5 @@
 -- The images that features were computed from, one for each row. Columns with the roles study and series name them.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _1_meaning
 -- @reads _2_cell
 -- @reads _3_sample

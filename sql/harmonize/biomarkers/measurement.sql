@@ -1,7 +1,7 @@
 -- The biomarkers: one measurement for each filled cell of a column with the role measurement or feature.
 -- A limit, such as <0.5, becomes the number and its operator; a text stays a text, or has the concept that mapping.csv
 -- gives for it.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _2_cell
 -- @reads _3_sample
 SELECT

@@ -1,5 +1,5 @@
 -- The persons whose samples these are.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _3_sample
 WITH person AS (
     SELECT

@@ -1,6 +1,6 @@
 -- The imaging that features were computed from: one for each row with a feature, of the concept that the line with the
 -- role imaging gives.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _1_meaning
 -- @reads _2_cell
 -- @reads _3_sample

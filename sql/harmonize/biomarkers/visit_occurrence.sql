@@ -1,5 +1,5 @@
 -- The visits that a column with the role visit names, from the first to the last sample of each.
--- @reads biomarkers
+-- @reads biomarkers or any other
 -- @reads _3_sample
 SELECT
     min(source_row) AS source_row,
