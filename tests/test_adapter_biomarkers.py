@@ -91,9 +91,9 @@ def rows(cdm: Path, table: str, *columns: str, where: str = "true") -> list[tupl
     return duckdb.sql(select).fetchall()
 
 
-def outcomes(cdm: Path) -> dict[tuple[str, str], int]:
+def outcomes(cdm: Path, table: str = "biomarkers") -> dict[tuple[str, str], int]:
     """(outcome, reason) -> rows of the wide table, without notes."""
-    found = duckdb.sql(f"FROM '{cdm}/_harmonize/report.parquet' WHERE source_table = 'biomarkers'").fetchall()
+    found = duckdb.sql(f"FROM '{cdm}/_harmonize/report.parquet' WHERE source_table = '{table}'").fetchall()
     return {(outcome, reason): n for _, outcome, reason, n, _ in found if n and outcome != "note"}
 
 
@@ -195,7 +195,7 @@ def test_the_tumours_of_wdbc(data_folder: Callable[[str], Path], tmp_path: Path)
     )
     vocabulary = data_folder("vocabulary/athena_subset")
     cdm = harmonize("biomarkers", str(source), str(vocabulary), tmp_path / "cdm").folder
-    assert outcomes(cdm) == {("mapped", ""): 569}
+    assert outcomes(cdm, "wdbc") == {("mapped", ""): 569}
     diagnoses = duckdb.sql(
         f"SELECT condition_concept_id, count(*) FROM '{cdm}/condition_occurrence.parquet' GROUP BY ALL ORDER BY ALL"
     ).fetchall()
