@@ -329,3 +329,30 @@ def test_the_source_is_never_changed(con, tmp_path):
     before = (path.read_bytes(), path.stat().st_mtime_ns)
     con.execute(f"CREATE TABLE s AS FROM omopsql.synthesize('{path}', 100)")
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_model_says_what_ties_its_columns_together(con):
+    con.execute(
+        """
+        CREATE TABLE stays AS
+        SELECT
+            i % 7 AS ward, (i % 7) * 10 + i % 3 AS bed, (i * 37 % 400) AS first_day,
+            (i * 37 % 400) + CASE WHEN i % 2 = 0 THEN 0 ELSE i % 90 END AS last_day
+        FROM range(6000) AS r (i)
+        """
+    )
+
+    def told(method):
+        con.execute(f"CREATE OR REPLACE TABLE m AS FROM omopsql.copula_fit('stays', method := '{method}')")
+        found = con.execute("SELECT statistic, columns, description, n FROM omopsql.copula_describe('m')").fetchall()
+        return [line for line in found if line[0] not in ("model", "column")]
+
+    tree = {(statistic, names[0]): (names, words, n) for statistic, names, words, n in told("tree")}
+    days = ("echo", "last_day") if ("echo", "last_day") in tree else ("echo", "first_day")
+    assert "often holds the very value of" in tree[days][1]
+    assert tree[days][2] >= 3000
+    linked = [names for (statistic, _), (names, _, _) in tree.items() if statistic == "context"]
+    assert any(set(names[:2]) == {"ward", "bed"} for names in linked)
+    assert all(n == 6000 for (statistic, _), (_, _, n) in tree.items() if statistic == "context")
+    assert {"product", "weight"} <= {statistic for statistic, *_ in told("copula")}
+    assert told("independent") == []

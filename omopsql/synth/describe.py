@@ -31,7 +31,7 @@ _METHODS = {
     examples=("SELECT n FROM omopsql.copula_describe('patients_model') WHERE statistic = 'model' --> 2000",),
 )
 def copula_describe(caller: Caller, model: str) -> pa.Table:
-    """Say in words what a model holds: the method, and every column and what became of it.
+    """Say in words what a model holds: the method, every column and what became of it, and what ties columns together.
 
     n is how many rows of the source a line rests on.
     """
@@ -53,6 +53,41 @@ def describe(model: Model) -> Iterator[tuple[str, list[str], str, int]]:
     )
     for margin in model.margins:
         yield "column", [margin.column.name], _column(margin, model.min_cell), int(margin.n.sum())
+    yield from _joint(model)
+
+
+_COUNTED = {  # statistics of the copula that are told by how many there are
+    "gate": "set of cells that columns share, such as values missing together",
+    "order": "column whose labels are put in an order that the data suggest",
+    "stratum": "column whose bins divide the rows, so that the others are counted in each",
+    "pair": "count of rows in a bin of the dividing column and a bin of another",
+    "pool": "count of rows in several bins together",
+    "link": "sum of products of two columns' scores",
+    "product": "sum of products of two columns' scores inside the bins of the dividing column",
+    "weight": "sum of the variances of scores",
+}
+
+
+def _joint(model: Model) -> Iterator[tuple[str, list[str], str, int]]:
+    """What ties columns together: for a tree column by column, for a copula statistic by statistic."""
+    rows = model.joint.select(["statistic", "columns", "n"]).to_pylist()
+    names: dict[str, list[list[str]]] = {}
+    for row in rows:
+        names.setdefault(row["statistic"], []).append(row["columns"])
+    for row in rows:
+        if row["statistic"] == "echo":
+            child, parent = row["columns"]
+            yield "echo", [child, parent], f"often holds the very value of {parent}", row["n"]
+    for child in dict.fromkeys(columns[0] for columns in names.get("context", [])):
+        earlier = list(dict.fromkeys(c[1] for c in names.get("split", []) if c[0] == child))
+        contexts = 1 + sum(c[0] == child for c in names.get("split", []))
+        told = f"drawn in {_counted(contexts, 'context')}"
+        told += f", divided by {', '.join(earlier)}" if earlier else ": it depends on no other column"
+        yield "context", [child, *earlier], told, model.rows
+    for statistic, thing in _COUNTED.items():
+        if statistic in names:
+            of = sorted({column for columns in names[statistic] for column in columns})
+            yield statistic, of, _counted(len(names[statistic]), thing), model.rows
 
 
 def _column(margin: Margin, min_cell: int) -> str:
@@ -85,4 +120,6 @@ def _column(margin: Margin, min_cell: int) -> str:
 
 
 def _counted(n: int, thing: str) -> str:
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+    """``1 label``, ``2 labels``; of a longer phrase the first word."""
+    word, space, rest = thing.partition(" ") if " of " in thing or " whose " in thing else (thing, "", "")
+    return f"{n} {word}{'' if n == 1 else 's'}{space}{rest}"
