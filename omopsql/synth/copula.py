@@ -27,7 +27,7 @@ _LEAST_CHOICE_ROWS = 4096
 _CHOICE_WORK = 1 << 26  # rows times pairs of latents
 
 
-def fit_copula(cells: np.ndarray, margins: list[Margin], min_cell: int) -> pa.Table:
+def fit_copula(cells: np.ndarray, margins: list[Margin], min_cell: int, may_stratify: bool = True) -> pa.Table:
     """Learn a copula from margin cells, int32 of (columns, rows): the joint rows of its model.
 
     Every n is a sum of integers over rows, the same in any order of them. Orders and the stratifying column are chosen
@@ -40,7 +40,7 @@ def fit_copula(cells: np.ndarray, margins: list[Margin], min_cell: int) -> pa.Ta
     part = latents.counted(sample)
     table = pair_tables(part, sample)
     orders = best_orders(part, table)
-    column = best_stratifier(sample, part.ordered(orders), table, min_cell)
+    column = best_stratifier(sample, part.ordered(orders), table, min_cell) if may_stratify else -1
     latents = latents.ordered(orders)
     return joint_table(summed(cells, latents, column, min_cell, shared, orders), latents, margins)
 
