@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import duckdb
@@ -23,6 +21,7 @@ from omopsql.errors import OmopsqlError
 from omopsql.harmonize.folders import completed_folder
 from omopsql.harmonize.run import harmonize
 from omopsql.quoting import identifier, literal
+from omopsql.sql_files import sql_folder
 
 EXTRACTS = (
     "patients",
@@ -98,29 +97,31 @@ class Step:
 
 
 def make(
-    folder: str | Path, patients: int = 2000, seed: int = 1, con: duckdb.DuckDBPyConnection | None = None
+    folder: str | Path,
+    patients: int = 2000,
+    seed: int = 1,
+    con: duckdb.DuckDBPyConnection | None = None,
+    progress: Callable[[str], None] = lambda doing: None,
 ) -> list[Made]:
     """Write the whole demonstration to ``folder`` and return what each step made.
 
     The folder appears complete or not at all. ``con``, an empty database in memory with every function, lets the
-    caller interrupt the run. Raises OmopsqlError when ``folder`` holds something that is no demonstration, or the
-    number of patients is out of bounds.
+    caller interrupt the run; ``progress`` hears what is being made. Raises OmopsqlError when ``folder`` holds something
+    that is no demonstration, or the number of patients is out of bounds.
     """
-    own = con is None
-    con = con or omopsql.connect()
-    try:
-        with completed_folder(Path(folder), MARK, "demo of omopsql") as part:
-            demo = Demo(con, part, patients, seed)
-            made = [_timed(step, demo) for step in STEPS]
-            told = {"omopsql": omopsql.__version__, "patients": patients, "seed": seed}
-            (part / MARK).write_text(json.dumps(told) + "\n", encoding="utf-8")
-            return made
-    finally:
-        if own:
-            con.close()
+    with (
+        nullcontext(con) if con is not None else closing(omopsql.connect()) as database,
+        completed_folder(Path(folder), MARK, "demo of omopsql") as part,
+    ):
+        demo = Demo(database, part, patients, seed)
+        made = [_timed(step, demo, progress) for step in STEPS]
+        told = {"omopsql": omopsql.__version__, "patients": patients, "seed": seed}
+        (part / MARK).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        return made
 
 
-def _timed(step: Step, demo: Demo) -> Made:
+def _timed(step: Step, demo: Demo, progress: Callable[[str], None]) -> Made:
+    progress(f"Making {step.what}")
     begun = time.monotonic()
     rows = step.run(demo)
     return Made(step.what, step.folder, rows, time.monotonic() - begun)
@@ -148,13 +149,8 @@ def _write(cursor: duckdb.DuckDBPyConnection, extract: str, folder: Path) -> int
     return int(cursor.execute(f"COPY {identifier(extract)} TO {path} (FORMAT csv, HEADER)").fetchall()[0][0])
 
 
-def _home() -> Traversable:
-    home = files("omopsql").joinpath("sql", "demo")
-    return home if home.is_dir() else files("omopsql").joinpath("..", "sql", "demo")
-
-
 def _sql(name: str) -> str:
-    return _home().joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return sql_folder("demo").joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _simulate(demo: Demo) -> int:
@@ -164,7 +160,7 @@ def _simulate(demo: Demo) -> int:
 def _copy_vocabulary(demo: Demo) -> int:
     demo.vocabulary.mkdir()
     rows = 0
-    for file in sorted(_home().joinpath("vocabulary").iterdir(), key=lambda file: file.name):
+    for file in sorted(sql_folder("demo", "vocabulary").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".csv"):
             text = file.read_bytes()
             (demo.vocabulary / file.name).write_bytes(text)

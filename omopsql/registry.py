@@ -18,11 +18,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any, get_type_hints
 
 import numba
 import pyarrow as pa
+
+from .sql_files import sql_folder
 
 FAMILIES = ("harmonize", "synth", "quality", "evaluate", "privacy", "publish")
 
@@ -211,12 +212,15 @@ _MACRO = re.compile(
 )
 
 
-def read_macro(family: str, text: str) -> Function:
-    """Read the declaration of one macro file: prose, ``@example`` lines, ``@returns TYPE``, then the macro."""
+def read_macro(family: str, text: str, name: str = "a file") -> Function:
+    """Read the declaration of one macro file: prose, ``@example`` lines, ``@returns TYPE``, then the macro.
+
+    Raises ValueError, naming the file, when it holds no macro.
+    """
     head = [line[2:].strip() for line in text.split("CREATE", 1)[0].splitlines() if line.startswith("--")]
     macro = _MACRO.search(text)
     if macro is None:
-        raise ValueError(f"no CREATE OR REPLACE MACRO omopsql.name(...) AS in this file of sql/{family}")
+        raise ValueError(f"no CREATE OR REPLACE MACRO omopsql.name(...) AS in {name} of sql/{family}")
     tags = [line for line in head if line.startswith("@")]
     types = dict(re.findall(r"^@param (\w+) (.+)$", "\n".join(tags), re.M))
     returns = next((line.split(None, 1)[1] for line in tags if line.startswith("@returns ")), "")
@@ -239,13 +243,11 @@ def read_macro(family: str, text: str) -> Function:
 def macros() -> Iterator[Function]:
     """Yield the macros under ``sql/``, by family and name."""
     for family in FAMILIES:
-        folder = files("omopsql").joinpath("sql", family)
-        if not folder.is_dir():
-            folder = files("omopsql").joinpath("..", "sql", family)
+        folder = sql_folder(family)
         if folder.is_dir():
             for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
                 if file.name.endswith(".sql"):
-                    yield read_macro(family, file.read_text(encoding="utf-8"))
+                    yield read_macro(family, file.read_text(encoding="utf-8"), file.name)
 
 
 def _import_all(package: str) -> None:

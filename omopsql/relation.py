@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from .errors import OmopsqlError
+from .errors import OmopsqlError, first_line
 from .quoting import identifier, literal
 
 _READERS = {
@@ -45,19 +45,19 @@ def resolve(cursor: duckdb.DuckDBPyConnection, source: str) -> Relation:
     try:
         described = cursor.execute(f"DESCRIBE FROM {sql}").fetchall()
     except duckdb.Error as error:
-        raise OmopsqlError(f"{source} cannot be read: {_first_line(error)}") from error
+        raise OmopsqlError(f"{source} cannot be read: {first_line(error)}") from error
     return Relation(source, sql, {name: sql_type for name, sql_type, *_ in described})
 
 
 def arrow_batches(cursor: duckdb.DuckDBPyConnection, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
     """Run a query and yield its rows in batches of at most so many."""
-    relation = cursor.sql(sql)
-    name = "to_arrow_reader" if hasattr(relation, "to_arrow_reader") else "fetch_arrow_reader"  # DuckDB 1.4
-    yield from getattr(relation, name)(rows)
+    yield from arrow_reader(cursor.sql(sql), rows)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+def arrow_reader(relation: duckdb.DuckDBPyRelation, rows: int) -> pa.RecordBatchReader:
+    """Stream a relation in batches of at most so many rows. DuckDB renamed the method in 2.0."""
+    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+    return reader(rows)
 
 
 def name_parts(source: str) -> list[str] | None:
@@ -79,38 +79,56 @@ def _table(cursor: duckdb.DuckDBPyConnection, source: str) -> str | None:
         if parts and len(parts) <= 3:
             found = _lookup(cursor, parts)
             if found:
-                return identifier(*found)
+                return found
     return None
 
 
-def _lookup(cursor: duckdb.DuckDBPyConnection, parts: list[str]) -> tuple[str, str, str] | None:
-    *qualifiers, name = parts
+@dataclass(frozen=True)
+class Listed:
+    """A table or view of a database: its full name, and whether it is a table."""
+
+    database: str
+    schema: str
+    name: str
+    is_table: bool
+
+    @property
+    def sql(self) -> str:
+        """The quoted full name."""
+        return identifier(self.database, self.schema, self.name)
+
+
+def listed(cursor: duckdb.DuckDBPyConnection) -> list[Listed]:
+    """List the tables and views of all attached databases: those of the current schema first, then by name."""
     rows = cursor.execute(
         """
         WITH relations AS (
-            SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() WHERE NOT internal
+            SELECT database_name, schema_name, table_name AS name, true AS is_table
+            FROM duckdb_tables() WHERE NOT internal
             UNION ALL
-            SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal
+            SELECT database_name, schema_name, view_name, false FROM duckdb_views() WHERE NOT internal
         )
-        SELECT database_name, schema_name, name FROM relations
-        WHERE lower(name) = lower(?)
+        FROM relations
         ORDER BY
             database_name = current_database() AND schema_name = current_schema() DESC,
             database_name = current_database() DESC,
             schema_name = 'main' DESC,
-            database_name, schema_name
-        """,
-        [name],
+            database_name, schema_name, name
+        """
     ).fetchall()
-    lowered = [part.lower() for part in qualifiers]
+    return [Listed(*row) for row in rows]
+
+
+def _lookup(cursor: duckdb.DuckDBPyConnection, parts: list[str]) -> str | None:
+    *qualifiers, name = (part.lower() for part in parts)
     current = cursor.execute("SELECT current_database(), current_schema()").fetchall()[0]
-    for database, schema, table in rows:
-        if not lowered and database == current[0] and schema in (current[1], "main"):
-            return database, schema, table
-        if len(lowered) == 1 and lowered[0] in (schema.lower(), database.lower()):
-            return database, schema, table
-        if len(lowered) == 2 and lowered == [database.lower(), schema.lower()]:
-            return database, schema, table
+    for found in listed(cursor):
+        if found.name.lower() != name:
+            continue
+        place = [found.database.lower(), found.schema.lower()]
+        is_here = found.database == current[0] and found.schema in (current[1], "main")
+        if (not qualifiers and is_here) or (len(qualifiers) == 1 and qualifiers[0] in place) or qualifiers == place:
+            return found.sql
     return None
 
 

@@ -10,12 +10,13 @@ from itertools import accumulate
 from typing import IO, Literal, TextIO
 
 import duckdb
-import pyarrow as pa
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from omopsql.relation import arrow_reader
 
 Row = tuple[str | None, ...]
 
@@ -45,16 +46,10 @@ def run(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation | N
     return relation
 
 
-def _read(relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
-    """Stream a relation's batches. DuckDB renamed the method in 2.0."""
-    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-    return reader(_BATCH)
-
-
 def _write_rows(texts: duckdb.DuckDBPyRelation, out: IO[bytes], between: bytes) -> None:
     """Write the one text of every row, and ``between`` before each but the first."""
     before = b""
-    for batch in _read(texts):
+    for batch in arrow_reader(texts, _BATCH):
         if batch.num_rows:
             out.write(before + between.join(text.encode() for text in batch.column(0).to_pylist()))
             before = between
@@ -112,7 +107,7 @@ def _first_rows(relation: duckdb.DuckDBPyRelation) -> tuple[list[Row], int]:
     """Return the rows to show, and how many there are in all."""
     rows: list[Row] = []
     total = 0
-    for batch in _read(relation.project(_TEXT)):
+    for batch in arrow_reader(relation.project(_TEXT), _BATCH):
         shown = batch.slice(0, max(0, SHOWN_ROWS - total))
         rows.extend(zip(*(column.to_pylist() for column in shown.columns), strict=True))
         total += batch.num_rows

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import duckdb
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
+from omopsql.sql_files import sql_folder
 
 from .cdm import tables
 
 _READS = re.compile(
-    r"^--\s*@reads\s+(?P<table>[\w.-]+)(?P<optional>\?)?(?P<other>\s+or\s+any\s+other)?\s*(\((?P<columns>[^)]*)\))?\s*$"
+    r"^--\s*@reads\s+(?P<table>[\w.-]+)(?P<optional>\?)?(?P<others>(\s+or\s+(any other|[\w.-]+))*)"
+    r"\s*(\((?P<columns>[^)]*)\))?\s*$"
 )
+ANY_OTHER = "any other"
 CONCEPT_MAP = "source_to_concept_map.csv"
 
 
@@ -25,14 +27,15 @@ CONCEPT_MAP = "source_to_concept_map.csv"
 class Reads:
     """A source table that a file reads: the columns that it must have, and those that it may have.
 
-    ``or_other``: where the source has no table of that name, its only table that the adapter does not name is taken.
+    ``others`` are names under which a source may hold the table instead; ``any other`` is the only table that no file
+    of the adapter names.
     """
 
     table: str
     needed: tuple[str, ...]
     wanted: tuple[str, ...]
     is_optional: bool
-    or_other: bool = False
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ class Adapter:
 
 def shipped_adapters() -> list[str]:
     """Names of the adapters that come with omopsql."""
-    home = _home()
-    return sorted(folder.name for folder in home.iterdir() if folder.is_dir() and _has_tables(folder))
+    folders = (entry for entry in sql_folder("harmonize").iterdir() if entry.is_dir())
+    return sorted(folder.name for folder in folders if folder.joinpath("person.sql").is_file())
 
 
 def read_adapter(name: str, version: str) -> Adapter:
@@ -100,20 +103,11 @@ def read_adapter(name: str, version: str) -> Adapter:
     return Adapter(name, tuple(found), str(own) if own.is_file() else None)
 
 
-def _home() -> Traversable:
-    home = files("omopsql").joinpath("sql", "harmonize")
-    return home if home.is_dir() else files("omopsql").joinpath("..", "sql", "harmonize")
-
-
-def _has_tables(folder: Traversable) -> bool:
-    return folder.joinpath("person.sql").is_file()
-
-
 def _folder(name: str) -> Traversable:
     """A path is a folder; a plain name is an adapter that comes with omopsql, or else a folder that lies here."""
     is_path = "/" in name or "\\" in name
     if not is_path and name in shipped_adapters():
-        return _home().joinpath(name)
+        return sql_folder("harmonize", name)
     if Path(name).is_dir():
         return Path(name)
     if is_path:
@@ -143,7 +137,7 @@ def _one_select(entry: Traversable, text: str) -> str:
     try:
         statements = duckdb.extract_statements(text)
     except duckdb.Error as error:
-        raise OmopsqlError(f"{entry}: {str(error).strip().splitlines()[0]}") from error
+        raise OmopsqlError(f"{entry}: {first_line(error)}") from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise OmopsqlError(f"{entry} must hold one SELECT, and nothing else")
     return str(statements[0].query).strip().rstrip(";")
@@ -159,5 +153,5 @@ def _read_reads(entry: Traversable, line: str) -> Reads:
         tuple(column for column in columns if not column.endswith("?")),
         tuple(column.rstrip("?") for column in columns if column.endswith("?")),
         match["optional"] is not None,
-        match["other"] is not None,
+        tuple(other.lower() for other in re.split(r"\s+or\s+", match["others"])[1:]),
     )

@@ -12,12 +12,12 @@ import io
 import json
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from importlib.resources import files
 
 import duckdb
 
 from omopsql.errors import OmopsqlError
 from omopsql.quoting import identifier, literal
+from omopsql.sql_files import sql_folder
 
 VERSIONS = ("5.3", "5.4")
 
@@ -90,10 +90,7 @@ class Roles:
 
 def read_text(name: str) -> str:
     """Read a file of ``sql/cdm``, from a checkout or from an installed package."""
-    folder = files("omopsql").joinpath("sql", "cdm")
-    if not folder.is_dir():
-        folder = files("omopsql").joinpath("..", "sql", "cdm")
-    return folder.joinpath(name).read_text(encoding="utf-8")
+    return sql_folder("cdm").joinpath(name).read_text(encoding="utf-8")
 
 
 def _rows(name: str) -> list[dict[str, str]]:

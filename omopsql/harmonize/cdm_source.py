@@ -8,8 +8,7 @@ from pathlib import Path
 import duckdb
 
 from omopsql.errors import OmopsqlError
-from omopsql.quoting import identifier
-from omopsql.relation import name_parts, resolve
+from omopsql.relation import listed, name_parts, resolve
 
 from .cdm import VERSIONS, tables
 
@@ -54,24 +53,13 @@ def _in_schema(cursor: duckdb.DuckDBPyConnection, cdm: str) -> dict[str, str]:
     if parts is None or len(parts) > 2:
         return {}
     *database, schema = [part.lower() for part in parts]
-    relations = cursor.execute(
-        """
-        WITH relations AS (
-            SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() WHERE NOT internal
-            UNION ALL
-            SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal
-        )
-        SELECT database_name, schema_name, name
-        FROM relations
-        ORDER BY database_name = current_database() DESC, database_name, schema_name, name
-        """
-    ).fetchall()
     named: dict[tuple[str, str], dict[str, str]] = {}
-    for owner, within, table in relations:
-        is_schema = within.lower() == schema and (not database or [owner.lower()] == database)
-        is_database = not database and owner.lower() == schema and within == "main"
-        if (is_schema or is_database) and table.lower() in _KNOWN:
-            named.setdefault((owner, within), {})[table.lower()] = identifier(owner, within, table)
+    for found in listed(cursor):
+        owner, within, table = found.database.lower(), found.schema.lower(), found.name.lower()
+        is_schema = within == schema and (not database or [owner] == database)
+        is_database = not database and owner == schema and within == "main"
+        if (is_schema or is_database) and table in _KNOWN:
+            named.setdefault((owner, within), {})[table] = found.sql
     return next(iter(named.values()), {})
 
 

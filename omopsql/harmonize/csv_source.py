@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import literal
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
@@ -84,7 +84,7 @@ def _load(
     if not lines[0]:
         return 0, ""
     line, message = lines[1].values() if isinstance(lines[1], dict) else lines[1]
-    return int(lines[0]), f"line {line}: {str(message).splitlines()[0]}"
+    return int(lines[0]), f"line {line}: {first_line(message)}"
 
 
 class _Dialect:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import duckdb
 
@@ -17,6 +16,7 @@ from omopsql.errors import OmopsqlError
 from omopsql.quoting import identifier
 from omopsql.registry import expression
 from omopsql.session import Caller
+from omopsql.sql_files import sql_folder
 
 from .cdm import VOCABULARY_TABLES, Field, storage_type, table
 from .cdm_source import need_tables, open_cdm
@@ -39,10 +39,7 @@ class _Reads:
 @cache
 def derived_sql(name: str) -> str:
     """Return the SELECT of a derived table. It reads CDM tables by their plain names."""
-    folder = files("omopsql").joinpath("sql", "harmonize", "derived")
-    if not folder.is_dir():
-        folder = files("omopsql").joinpath("..", "sql", "harmonize", "derived")
-    return folder.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
+    return sql_folder("harmonize", "derived").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 @expression(

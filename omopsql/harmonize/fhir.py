@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier
 
 _LOOKED_AT = 1 << 16  # bytes
@@ -72,7 +72,7 @@ def _read(con: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
 
 def _told(message: str, files: list[Path]) -> str:
     """One line that names the file at fault."""
-    reason = message.strip().splitlines()[0].partition("Error: ")[2] or message
+    reason = first_line(message).partition("Error: ")[2] or message
     if any(str(file) in reason for file in files):
         return f"{reason.rstrip('. ')}; mend the file, or take it out"
     return f"the FHIR files from {files[0]} cannot be read: {reason}"

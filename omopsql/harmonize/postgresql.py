@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import duckdb
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier, literal
 
 
@@ -46,9 +46,7 @@ def _connected(plain: str, uri: str) -> Any:
         return dbapi.connect(plain)
     except Exception as error:
         shown = urlsplit(uri).hostname or uri
-        raise OmopsqlError(
-            f"the database at {shown} cannot be reached: {str(error).strip().splitlines()[0]}"
-        ) from error
+        raise OmopsqlError(f"the database at {shown} cannot be reached: {first_line(error)}") from error
 
 
 def _fetch(database: Any, sql: str) -> pa.Table:

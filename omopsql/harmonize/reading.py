@@ -6,7 +6,7 @@ from omopsql.errors import OmopsqlError
 from omopsql.quoting import identifier
 
 from . import source as sources
-from .adapter import Adapter, AdapterFile, Reads
+from .adapter import ANY_OTHER, Adapter, AdapterFile, Reads
 from .outcomes import NOTE, Line
 from .records import ROW
 from .source import Source
@@ -25,7 +25,7 @@ def create_source_views(work: Workspace, adapter: Adapter, source: Source) -> li
     Columns that may be absent are NULL then, and tables that may be absent are empty. Raises OmopsqlError for what
     may not.
     """
-    _adopt_other(adapter, source)
+    _adopt_others(adapter, source)
     notes: list[Line] = []
     for name, reads in adapter.reads().items():
         if name in source.makers:
@@ -40,16 +40,26 @@ def create_source_views(work: Workspace, adapter: Adapter, source: Source) -> li
     return notes
 
 
-def _adopt_other(adapter: Adapter, source: Source) -> None:
-    """Give the source's only table that the adapter does not name the name under which the adapter reads any other."""
+def _adopt_others(adapter: Adapter, source: Source) -> None:
+    """Give a table that the source holds under another name the name under which the adapter reads it."""
     every = adapter.reads()
     for name, reads in every.items():
-        if name not in source.makers and any(read.or_other for read in reads):
-            others = sorted(source.makers.keys() - every.keys())
-            if len(others) != 1:
-                has = ", ".join(others) or "none"
-                raise OmopsqlError(f"{source.name} must hold {name}, or one other table; other tables: {has}")
-            source.rename(others[0], name)
+        others = list(dict.fromkeys(other for read in reads for other in read.others))
+        if name in source.makers or not others:
+            continue
+        held = next((other for other in others if other in source.makers), None)
+        if held is None and ANY_OTHER in others:
+            held = _only_other(source, name, {*every, *others})
+        if held is not None:
+            source.rename(held, name)
+
+
+def _only_other(source: Source, name: str, named: set[str]) -> str:
+    unnamed = sorted(source.makers.keys() - named)
+    if len(unnamed) != 1:
+        has = ", ".join(unnamed) or "none"
+        raise OmopsqlError(f"{source.name} must hold {name}, or one other table; other tables: {has}")
+    return unnamed[0]
 
 
 def _create_view(work: Workspace, source: Source, name: str, reads: list[Reads]) -> None:

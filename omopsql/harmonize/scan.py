@@ -21,7 +21,7 @@ import pyarrow as pa
 from omopsql.errors import OmopsqlError
 from omopsql.quoting import identifier
 from omopsql.registry import routine
-from omopsql.relation import Relation, name_parts, resolve
+from omopsql.relation import Relation, listed, name_parts, resolve
 from omopsql.session import Caller, connect
 
 from . import scan_columns as c
@@ -139,22 +139,15 @@ def _of_name(cursor: duckdb.DuckDBPyConnection, source: str) -> Relation:
 
 def _of_schema(cursor: duckdb.DuckDBPyConnection, source: str) -> list[Relation]:
     """The tables and views of the schema (or database) that ``source`` names; none if it names no such."""
-    found = cursor.execute(
-        """
-        WITH relations AS (
-            SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() WHERE NOT internal
-            UNION ALL
-            SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal
-        )
-        SELECT database_name, schema_name, name
-        FROM relations
-        WHERE lower(?) IN (lower(schema_name), lower(database_name || '.' || schema_name), lower(database_name))
-            AND (database_name = current_database() OR lower(?) != lower(schema_name))
-        ORDER BY ALL
-        """,
-        [source, source],
-    ).fetchall()
-    return [Relation(name, *_described(cursor, identifier(*place, name))) for *place, name in found]
+    current = cursor.execute("SELECT current_database()").fetchall()[0][0]
+    named = source.lower()
+    found = []
+    for relation in listed(cursor):
+        database, schema = relation.database.lower(), relation.schema.lower()
+        is_schema = named == schema and relation.database == current
+        if is_schema or named in (f"{database}.{schema}", database):
+            found.append(Relation(relation.name, *_described(cursor, relation.sql)))
+    return sorted(found, key=lambda relation: relation.name)
 
 
 def _described(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, dict[str, str]]:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import duckdb
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier, literal
+from omopsql.relation import Listed, listed
 
 from .csv_source import CSV_SUFFIXES, count_csv_rows, create_csv_table
 from .fhir import create_fhir_tables, is_fhir
@@ -134,7 +135,7 @@ def _file_maker(con: duckdb.DuckDBPyConnection, source: Source, table: str, path
             else:
                 _create_typed(con, target, paths, kinds.pop())
         except duckdb.Error as error:
-            raise OmopsqlError(f"{paths[0]} cannot be read: {str(error).strip().splitlines()[0]}") from error
+            raise OmopsqlError(f"{paths[0]} cannot be read: {first_line(error)}") from error
 
     return make
 
@@ -165,24 +166,15 @@ def _database(con: duckdb.DuckDBPyConnection, source: str) -> Source:
     try:
         con.execute(f"ATTACH {literal(source)} AS source_database (READ_ONLY)")
     except duckdb.Error as error:
-        raise OmopsqlError(f"{source} cannot be opened: {str(error).strip().splitlines()[0]}") from error
-    relations = con.execute(
-        """
-        SELECT schema_name, table_name, true FROM duckdb_tables() WHERE database_name = 'source_database'
-        UNION ALL
-        SELECT schema_name, view_name, false FROM duckdb_views()
-        WHERE database_name = 'source_database' AND NOT internal
-        ORDER BY ALL
-        """
-    ).fetchall()
+        raise OmopsqlError(f"{source} cannot be opened: {first_line(error)}") from error
 
-    def maker(schema: str, table: str, has_rowid: bool) -> Callable[[], None]:
-        number = "rowid + 1" if has_rowid else "row_number() OVER ()"
-        origin = identifier("source_database", schema, table)
+    def maker(found: Listed) -> Callable[[], None]:
+        number = "rowid + 1" if found.is_table else "row_number() OVER ()"
+        view = f"CREATE VIEW {identifier(STAGE, found.name)} AS SELECT {number} AS source_row, * FROM {found.sql}"
 
         def make() -> None:
-            con.execute(f"CREATE VIEW {identifier(STAGE, table)} AS SELECT {number} AS source_row, * FROM {origin}")
+            con.execute(view)
 
         return make
 
-    return _of_makers(source, {table: maker(schema, table, real) for schema, table, real in relations})
+    return _of_makers(source, {t.name: maker(t) for t in listed(con) if t.database == "source_database"})

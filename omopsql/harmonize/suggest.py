@@ -17,7 +17,7 @@ import pyarrow as pa
 from omopsql.errors import OmopsqlError
 from omopsql.quoting import identifier
 from omopsql.registry import routine
-from omopsql.relation import resolve
+from omopsql.relation import arrow_batches, resolve
 from omopsql.session import CATALOG, Caller
 
 from .suggest_text import NAMES, TAG_DOMAINS, WORDINGS, plain, tag, variants, wordings
@@ -212,9 +212,7 @@ def _blocks(cursor: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
     kinds = ibis.table({"domain_id": "string", "vocabulary_id": "string", "kind": "int64"}, name=_KINDS)
     joined = names.inner_join(kinds, ["domain_id", "vocabulary_id"])
     read = joined.select("concept_id", "kind", text=plain(joined["name"])).order_by("concept_id", "text")
-    relation = cursor.sql(str(ibis.to_sql(read, dialect="duckdb")))
-    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader  # renamed in DuckDB 2.0
-    yield from reader(_BLOCK)
+    yield from arrow_batches(cursor, str(ibis.to_sql(read, dialect="duckdb")), _BLOCK)
 
 
 def _answer(cursor: duckdb.DuckDBPyConnection, ranked: pa.Table) -> ir.Table:

@@ -7,13 +7,14 @@ A name's plain form has no case, accents, punctuation or semantic tag, one spell
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from io import BytesIO
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.csv
+
+from omopsql.sql_files import sql_folder
 
 NAMES, WORDINGS = "omopsql_names", "omopsql_wordings"  # the relations that the expressions below read
 _FILE = ("harmonize", "wordings.csv")
@@ -78,10 +79,7 @@ def tag(name: ir.StringValue) -> ir.StringValue:
 @cache
 def wordings() -> pa.Table:
     """Return pairs of wordings (``written``, ``means``) for one thing, in plain form: ``htn``, ``hypertension``."""
-    folder = files("omopsql").joinpath("sql")
-    if not folder.is_dir():
-        folder = files("omopsql").joinpath("..", "sql")
-    return pyarrow.csv.read_csv(BytesIO(folder.joinpath(*_FILE).read_bytes()))
+    return pyarrow.csv.read_csv(BytesIO(sql_folder(*_FILE).read_bytes()))
 
 
 def variants() -> ir.Table:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier, literal
 
 from .cdm import VOCABULARY_TABLES, Field, storage_type, table
@@ -118,7 +118,7 @@ def _open_parquet(cursor: duckdb.DuckDBPyConnection, name: str, path: Path) -> V
     try:
         described = cursor.execute(f"DESCRIBE FROM {sql}").fetchall()
     except duckdb.Error as error:
-        raise OmopsqlError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}") from error
+        raise OmopsqlError(f"{path} cannot be read: {first_line(error)}") from error
     return VocabularyFile(name, path, {column.lower(): kind for column, kind, *_ in described}, sql)
 
 

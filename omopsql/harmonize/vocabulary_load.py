@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier, literal
 
 from .cdm import VOCABULARY_TABLES
@@ -113,7 +113,7 @@ def _rejected(con: duckdb.DuckDBPyConnection, file: VocabularyFile) -> list[str]
     ).fetchall()[0]
     if not lines:
         return []
-    told = str(message).splitlines()[0]
+    told = first_line(message)
     return [f"{file.path.name}: {_rows(lines, 'line')} cannot be read, left out; the first is line {first}: {told}"]
 
 

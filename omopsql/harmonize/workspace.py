@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier
 from omopsql.synth.columns import ibis_type
 
@@ -48,7 +48,7 @@ class Workspace:
         try:
             self.con.execute(sql)
         except duckdb.Error as error:
-            raise OmopsqlError(f"{file.name}.sql: {str(error).strip().splitlines()[0]}") from error
+            raise OmopsqlError(f"{file.name}.sql: {first_line(error)}") from error
 
 
 def to_sql(expression: ir.Table) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError
+from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier
 from omopsql.registry import Options, expression, routine
 from omopsql.relation import resolve
@@ -91,7 +91,7 @@ def read_model(cursor: duckdb.DuckDBPyConnection, name: str) -> Model:
     try:
         table = cursor.sql(f"FROM {relation.sql}").to_arrow_table()
     except duckdb.Error as error:
-        raise OmopsqlError(f"{name} cannot be read: {str(error).splitlines()[0]}") from error
+        raise OmopsqlError(f"{name} cannot be read: {first_line(error)}") from error
     return Model.from_table(table, name)
 
 

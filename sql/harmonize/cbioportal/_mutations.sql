@@ -3,23 +3,9 @@
 -- @reads data_mutations? (Hugo_Symbol, NCBI_Build, Chromosome, Start_Position, Reference_Allele)
 -- @reads data_mutations? (Tumor_Seq_Allele1?, Tumor_Seq_Allele2, Tumor_Sample_Barcode)
 -- @reads data_mutations? (Variant_Classification?, HGVSc?, HGVSp_Short?, t_ref_count?, t_alt_count?)
--- @reads data_mutations_extended? (Hugo_Symbol, NCBI_Build, Chromosome, Start_Position, Reference_Allele)
--- @reads data_mutations_extended? (Tumor_Seq_Allele1?, Tumor_Seq_Allele2, Tumor_Sample_Barcode)
--- @reads data_mutations_extended? (Variant_Classification?, HGVSc?, HGVSp_Short?, t_ref_count?, t_alt_count?)
--- @reads data_mutations_mskcc? (Hugo_Symbol, NCBI_Build, Chromosome, Start_Position, Reference_Allele)
--- @reads data_mutations_mskcc? (Tumor_Seq_Allele1?, Tumor_Seq_Allele2, Tumor_Sample_Barcode)
--- @reads data_mutations_mskcc? (Variant_Classification?, HGVSc?, HGVSp_Short?, t_ref_count?, t_alt_count?)
 -- @reads oncologywg_stage_genomic? (concept_id, chromosome, pos, ref, alt, asssembly)
-WITH mutation AS (
-    SELECT 'data_mutations' AS file, * FROM data_mutations
-    UNION ALL BY NAME
-    SELECT 'data_mutations_extended' AS file, * FROM data_mutations_extended
-    UNION ALL BY NAME
-    SELECT 'data_mutations_mskcc' AS file, * FROM data_mutations_mskcc
-),
-placed AS (
+WITH placed AS (
     SELECT
-        file,
         source_row,
         Tumor_Sample_Barcode AS sample_id,
         concat_ws(' ', Hugo_Symbol, coalesce(
@@ -33,7 +19,7 @@ placed AS (
             AS alternate,
         TRY_CAST(t_ref_count AS DOUBLE) AS reference_reads,
         TRY_CAST(t_alt_count AS DOUBLE) AS alternate_reads
-    FROM mutation
+    FROM data_mutations
 ),
 genomic AS (
     SELECT

@@ -1,5 +1,5 @@
--- Mutations of data_mutations: "Present", with the share of reads that carry it.
--- @reads data_mutations? (Tumor_Sample_Barcode)
+-- Mutations: "Present", with the share of reads that carry it.
+-- @reads data_mutations? or data_mutations_extended or data_mutations_mskcc (Tumor_Sample_Barcode)
 -- @reads _mutations
 -- @reads _samples
 SELECT
@@ -18,4 +18,3 @@ SELECT
     CASE WHEN s.sample_id IS NULL THEN 'unknown sample' END AS set_aside
 FROM _mutations AS m
 LEFT JOIN _samples AS s ON m.sample_id = s.sample_id
-WHERE m.file = 'data_mutations'
