@@ -41,7 +41,16 @@ def resolve(cursor: duckdb.DuckDBPyConnection, source: str) -> Relation:
 
     Raises OmopsqlError when there is none, or when it cannot be read.
     """
-    sql = _table(cursor, source) or _file(source)
+    return describe(cursor, source, _table(cursor, source) or _file(source))
+
+
+def resolve_file(cursor: duckdb.DuckDBPyConnection, path: Path) -> Relation:
+    """Find what a file, a glob or a folder holds. Raises OmopsqlError when there is nothing that can be read."""
+    return describe(cursor, str(path), _file(str(path)))
+
+
+def describe(cursor: duckdb.DuckDBPyConnection, source: str, sql: str) -> Relation:
+    """Read the columns of what stands after FROM in ``sql``. Raises OmopsqlError when it cannot be read."""
     try:
         described = cursor.execute(f"DESCRIBE FROM {sql}").fetchall()
     except duckdb.Error as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from omopsql.errors import OmopsqlError
-from omopsql.relation import listed, name_parts, resolve
+from omopsql.relation import Relation, describe, listed, name_parts, resolve_file
 
 from .cdm import VERSIONS, tables
 
@@ -19,6 +19,14 @@ _KNOWN = frozenset(name for version in VERSIONS for name in tables(version))
 def open_cdm(cursor: duckdb.DuckDBPyConnection, cdm: str) -> dict[str, str]:
     """Find the tables of a CDM. Returns for each, by its name in lower case, the SQL that stands after FROM.
 
+    Takes ``cdm`` and raises OmopsqlError as ``cdm_relations`` does.
+    """
+    return {name: relation.sql for name, relation in cdm_relations(cursor, cdm).items()}
+
+
+def cdm_relations(cursor: duckdb.DuckDBPyConnection, cdm: str) -> dict[str, Relation]:
+    """Find the tables of a CDM, with their columns, by their names in lower case.
+
     ``cdm`` is a schema (``cdm``, ``hospital.cdm``), else a folder that holds ``<table>.parquet``, ``<table>.csv`` or
     a folder ``<table>/`` of Parquet files. Names are matched without regard to case; other files are left alone.
     Raises OmopsqlError when there is no such schema or folder, when it holds no table of the CDM or one of them twice,
@@ -26,7 +34,7 @@ def open_cdm(cursor: duckdb.DuckDBPyConnection, cdm: str) -> dict[str, str]:
     """
     found = _in_schema(cursor, cdm)
     if found:
-        return found
+        return {name: describe(cursor, f"{cdm}.{name}", sql) for name, sql in found.items()}
     if not Path(cdm).is_dir():
         raise OmopsqlError(
             f"there is no schema or folder {cdm!r} with a CDM: give a folder that holds person.parquet or person.csv, "
@@ -35,7 +43,7 @@ def open_cdm(cursor: duckdb.DuckDBPyConnection, cdm: str) -> dict[str, str]:
     files = _in_folder(Path(cdm))
     if not files:
         raise OmopsqlError(f"{cdm} holds no table of the CDM: there is no person.parquet, person.csv or person/ in it")
-    return {name: resolve(cursor, str(path)).sql for name, path in files.items()}
+    return {name: resolve_file(cursor, path) for name, path in files.items()}
 
 
 def need_tables(relations: Iterable[str], cdm: str, needed: Iterable[str]) -> None:

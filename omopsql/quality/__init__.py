@@ -1,0 +1,1 @@
+"""Quality: what OHDSI's checks, and more, say of a CDM."""

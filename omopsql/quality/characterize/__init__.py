@@ -1,0 +1,1 @@
+"""Characterization: the counts and distributions of OHDSI Achilles, of any CDM."""

@@ -1,0 +1,108 @@
+"""Checks of the concepts in a field: each table's concepts are counted once, and the counts joined to the vocabulary.
+
+So a check looks at as many rows as there are different concepts, however many records there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from . import conditions as c
+from .checks import Check
+from .conditions import JOINED as PREFIX
+from .conditions import Examined
+from .counting import Counts
+from .opened import Cdm, Table
+from .rules import JOINED, Rows, rule_of
+from .templates import to_sql
+
+VALUES = "omopsql_values"
+_ASKED = "omopsql_asked"
+Field = tuple[str, str]
+
+
+def count_values(cdm: Cdm, fields: Iterable[Field]) -> dict[Field, int]:
+    """Count how often each concept stands in each field, into the table ``omopsql_values`` of the cursor.
+
+    Returns the number that each field has there. Numbers become doubles, which hold every concept and tell 5.5 from 5.
+    """
+    numbered = {field: number for number, field in enumerate(dict.fromkeys(fields))}
+    counts = [_value_counts(cdm.tables[table], column, number) for (table, column), number in numbered.items()]
+    sql = to_sql(ibis.union(*counts) if len(counts) > 1 else counts[0])
+    cdm.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {VALUES} AS {sql}")
+    return numbered
+
+
+def _value_counts(table: Table, column: str, number: int) -> ir.Table:
+    counted = table.rows.group_by(value=table.rows[column]).agg(n=lambda rows: rows.count())
+    return counted.select(
+        field=ibis.literal(number, "int64"), value=counted.value.cast("float64"), n=counted.n.cast("int64")
+    )
+
+
+def values() -> ir.Table:
+    """What ``count_values`` made: how often each value stands in each field."""
+    return ibis.table({"field": "int64", "value": "float64", "n": "int64"}, name=VALUES)
+
+
+def count(cdm: Cdm, numbered: dict[Field, int], checks: list[Check]) -> dict[Check, Counts]:
+    """Count the rows that violate checks of the concepts in a field, of all rows or of those with a value."""
+    names = sorted({_kind(check) for check in checks})
+    asked = pa.table(
+        {
+            "asked": pa.array(range(len(checks)), pa.int64()),
+            "asked_field": pa.array([numbered[check.cdm_table, check.cdm_field] for check in checks], pa.int64()),
+            "kind": pa.array([names.index(_kind(check)) for check in checks], pa.int64()),
+            "asked_value": pa.array([check.value for check in checks], pa.string()),
+        }
+    )
+    cdm.cursor.register(_ASKED, asked)
+    rows = _with_concepts(cdm).join(ibis.table(ibis.memtable(asked).schema(), name=_ASKED), [("field", "asked_field")])
+    examples = {_kind(check): check for check in checks}
+    held = [(rows.kind == number, _condition(rows, examples[name])) for number, name in enumerate(names)]
+    violated = rows.filter(ibis.cases(*held, else_=False)).group_by("asked").agg(n=lambda rows: rows.n.sum())
+    answers = dict(cdm.cursor.execute(to_sql(violated)).fetchall())
+    totals = _totals(cdm)
+    return {
+        check: Counts(
+            int(answers.get(place, 0)),
+            _examined(check, *totals.get(numbered[check.cdm_table, check.cdm_field], (0, 0))),
+        )
+        for place, check in enumerate(checks)
+    }
+
+
+def _totals(cdm: Cdm) -> dict[int, tuple[int, int]]:
+    """How many rows each field has, and how many of them with a value."""
+    counted = values()
+    filled = counted.n.sum(where=counted.value.notnull()).fill_null(0)
+    summed = counted.group_by("field").agg(rows=counted.n.sum(), filled=filled)
+    return {field: (int(rows), int(filled)) for field, rows, filled in cdm.cursor.execute(to_sql(summed)).fetchall()}
+
+
+def _examined(check: Check, rows: int, filled: int) -> int:
+    rule = rule_of(check)
+    return filled if rule is not None and rule.examined is c.has_value else rows
+
+
+def _kind(check: Check) -> str:
+    return check.kind.check_name
+
+
+def _with_concepts(cdm: Cdm) -> ir.Table:
+    joined = JOINED[Rows.CONCEPT]
+    concept = cdm.tables[joined.table].rows
+    columns = {PREFIX + name: concept[name] for name in joined.columns}
+    keyed = concept.select(**{PREFIX + joined.key: concept[joined.key].cast("float64")}, **columns)
+    counted = values()
+    return counted.left_join(keyed, counted.value == keyed[PREFIX + joined.key])
+
+
+def _condition(rows: ir.Table, check: Check) -> ir.BooleanValue:
+    rule = rule_of(check)
+    assert rule is not None
+    return rule.violated(Examined(rows, rows.value, value=rows.asked_value))

@@ -1,0 +1,104 @@
+"""A CDM that is opened for checking: its tables as Ibis sees them, with what a check must know of their types."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+
+from omopsql.errors import OmopsqlError
+from omopsql.harmonize.cdm import VERSIONS
+from omopsql.harmonize.cdm_source import cdm_relations
+from omopsql.quoting import identifier
+from omopsql.relation import Relation
+
+_VIEW = "omopsql_{}"
+
+
+class Family(Enum):
+    """What a column's values can be compared with."""
+
+    INTEGER = "int64"
+    NUMBER = "float64"
+    TEXT = "string"
+    DATE = "date"
+    DATETIME = "timestamp"
+    OTHER = "unknown"
+
+
+_FAMILIES = (
+    (Family.INTEGER, re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|DECIMAL\(\d+,\s*0\)$")),
+    (Family.NUMBER, re.compile(r"FLOAT$|DOUBLE$|DECIMAL\(")),
+    (Family.TEXT, re.compile(r"VARCHAR$|ENUM\(")),
+    (Family.DATE, re.compile(r"DATE$")),
+    (Family.DATETIME, re.compile(r"TIMESTAMP")),
+)
+
+
+def family(sql_type: str) -> Family:
+    """Return the family of a DuckDB type."""
+    return next((found for found, pattern in _FAMILIES if pattern.match(sql_type.upper())), Family.OTHER)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the CDM: its columns, in lower case, with their DuckDB types and families."""
+
+    name: str
+    view: str
+    types: dict[str, str]
+    families: dict[str, Family]
+
+    @property
+    def rows(self) -> ir.Table:
+        """The rows as Ibis sees them."""
+        return ibis.table({name: found.value for name, found in self.families.items()}, name=self.view)
+
+
+class Cdm:
+    """The tables of a CDM as views of one cursor, which is the only place that they are seen from."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, cdm: str, version: str | None = None) -> None:
+        """Open ``cdm``, a folder or a schema. Raises OmopsqlError when it is none, or for an unknown version."""
+        if version is not None and version not in VERSIONS:
+            raise OmopsqlError(f"CDM version {version!r} is unknown; known are {', '.join(VERSIONS)}")
+        self.cursor = cursor
+        self.name = cdm
+        self.relations = cdm_relations(cursor, cdm)
+        self._selects = {name: _select(relation) for name, relation in self.relations.items()}
+        self.tables = {name: _table(cursor, name, self._selects[name], self.relations[name]) for name in self._selects}
+        self.version = version or self._told_version()
+
+    def standing_alone(self, sql: str) -> str:
+        """Write a query so that it runs on any connection to the database: with the tables that it reads before it."""
+        read = [table for table in self.tables.values() if re.search(rf'"?\b{table.view}\b"?', sql)]
+        if not read:
+            return sql
+        views = ", ".join(f"{identifier(table.view)} AS ({self._selects[table.name]})" for table in read)
+        return f"WITH {views} FROM ({sql})"
+
+    def _told_version(self) -> str:
+        """The version that cdm_source tells; 5.4 when it tells none."""
+        source = self.tables.get("cdm_source")
+        if source is None or "cdm_version" not in source.types:
+            return VERSIONS[-1]
+        rows = self.cursor.execute(f"SELECT CAST(cdm_version AS VARCHAR) FROM {identifier(source.view)}").fetchall()
+        told = " ".join(str(row[0]) for row in rows)
+        return next((version for version in VERSIONS if version in told), VERSIONS[-1])
+
+
+def _select(relation: Relation) -> str:
+    """The rows of a table, with the columns' names in lower case."""
+    columns = ", ".join(f"{identifier(column)} AS {identifier(column.lower())}" for column in relation.columns)
+    return f"SELECT {columns} FROM {relation.sql}"
+
+
+def _table(cursor: duckdb.DuckDBPyConnection, name: str, select: str, relation: Relation) -> Table:
+    view = _VIEW.format(name)
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(view)} AS {select}")
+    types = {column.lower(): kind for column, kind in relation.columns.items()}
+    return Table(name, view, types, {column: family(kind) for column, kind in types.items()})

@@ -1,0 +1,73 @@
+"""Checking a CDM: every check answered in few scans, and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from omopsql.quoting import identifier
+
+from . import concept_fields, counting, own_checks, single_concepts
+from .checks import Check
+from .counting import Counts
+from .judging import FIELD, TABLE, Judgement, Presence, judge
+from .opened import Cdm
+from .rules import Rows, needs, problem, rule_of
+
+
+def check(cdm: Cdm, checks: Iterable[Check], today: date) -> list[Judgement]:
+    """Answer and judge checks, in their order."""
+    checks = list(checks)
+    presence = find_presence(cdm)
+    counts = count(cdm, checks, today)
+    return [judge(check, counts[check], presence) for check in checks]
+
+
+def find_presence(cdm: Cdm) -> Presence:
+    """Count the rows of every table and the values of every field."""
+    rows: dict[str, int] = {}
+    filled: dict[tuple[str, str], int] = {}
+    for name, table in cdm.tables.items():
+        view = identifier(table.view)
+        rows[name], *values = cdm.cursor.execute(f"SELECT count(*), count(COLUMNS(*)) FROM {view}").fetchall()[0]
+        filled |= {(name, column): int(n) for column, n in zip(table.types, values, strict=True)}
+    return Presence(rows, filled)
+
+
+def count(cdm: Cdm, checks: Iterable[Check], today: date) -> dict[Check, Counts]:
+    """Count what every check is about."""
+    counts: dict[Check, Counts] = {}
+    on_rows, in_fields, of_concepts = [], [], []
+    for check in checks:
+        name = check.kind.check_name
+        if check.kind.query:
+            counts[check] = own_checks.count(cdm, check)
+            continue
+        rule = rule_of(check)
+        if name in (TABLE, FIELD):
+            is_there = check.cdm_table in cdm.tables and (
+                name == TABLE or check.cdm_field in cdm.tables[check.cdm_table].types
+            )
+            counts[check] = Counts(0, 1) if is_there else Counts()
+            continue
+        error = problem(cdm, needs(check, rule) if rule else single_concepts.needs(check))
+        if error:
+            counts[check] = Counts(error=error)
+        elif rule is None:
+            of_concepts.append(check)
+        elif rule.rows is Rows.CONCEPT:
+            in_fields.append(check)
+        else:
+            on_rows.append(check)
+    counts |= counting.count(cdm, on_rows, today)
+    counts |= _count_concepts(cdm, in_fields, of_concepts, today)
+    return counts
+
+
+def _count_concepts(cdm: Cdm, in_fields: list[Check], of_concepts: list[Check], today: date) -> dict[Check, Counts]:
+    fields = [(check.cdm_table, check.cdm_field) for check in (*in_fields, *of_concepts)]
+    if not fields:
+        return {}
+    numbered = concept_fields.count_values(cdm, fields)
+    counts = concept_fields.count(cdm, numbered, in_fields) if in_fields else {}
+    return counts | (single_concepts.count(cdm, numbered, of_concepts) if of_concepts else {})
