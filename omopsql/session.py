@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import uuid
 import weakref
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -239,10 +241,9 @@ def _routine_udf(function: Function) -> Callable[..., pa.Array]:
                 lists.append(_struct_rows(_answer(function, values), shape))
             except OmopsqlError as error:
                 lists.append(pa.array([{"failure": str(error)}], shape))
-        offsets = [0]
-        for rows in lists:
-            offsets.append(offsets[-1] + len(rows))
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.concat_arrays(lists))
+        offsets = array("i", [0, *accumulate(map(len, lists))])
+        starts = pa.Array.from_buffers(pa.int32(), len(offsets), [None, pa.py_buffer(offsets)])  # without pandas
+        return pa.ListArray.from_arrays(starts, pa.concat_arrays(lists))
 
     return answer
 

@@ -59,7 +59,7 @@ def checked(
     asked = all_checks(opened.version, checks)
     if thresholds is not None:
         asked = with_thresholds(cursor, asked, thresholds)
-    return to_table(check(opened, asked, day(today)))
+    return to_table(cursor, check(opened, asked, day(today)))
 
 
 def day(today: str | None) -> date:

@@ -6,22 +6,27 @@ So a check looks at as many rows as there are different concepts, however many r
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
+
+from omopsql.quoting import identifier
+from omopsql.rows import create_temporary
 
 from . import conditions as c
 from .checks import Check
 from .conditions import JOINED as PREFIX
 from .conditions import Examined
 from .counting import Counts
-from .opened import Cdm, Table
+from .opened import Cdm
 from .rules import JOINED, Rows, rule_of
-from .templates import to_sql
+from .templates import ROWS, Template, to_sql
 
 VALUES = "omopsql_values"
 _ASKED = "omopsql_asked"
+_ASKED_KINDS = {"asked": "int64", "asked_field": "int64", "kind": "int64", "asked_value": "string"}
+_SQL_TYPES = ("BIGINT", "BIGINT", "BIGINT", "VARCHAR")
 Field = tuple[str, str]
 
 
@@ -31,17 +36,24 @@ def count_values(cdm: Cdm, fields: Iterable[Field]) -> dict[Field, int]:
     Returns the number that each field has there. Numbers become doubles, which hold every concept and tell 5.5 from 5.
     """
     numbered = {field: number for number, field in enumerate(dict.fromkeys(fields))}
-    counts = [_value_counts(cdm.tables[table], column, number) for (table, column), number in numbered.items()]
-    sql = to_sql(ibis.union(*counts) if len(counts) > 1 else counts[0])
-    cdm.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {VALUES} AS {sql}")
+    template = _value_counts()
+    counts = (
+        f"SELECT {number} AS field, value, n FROM ({template.of(_parts(cdm, *field))})"
+        for field, number in numbered.items()
+    )
+    cdm.cursor.execute(f"CREATE OR REPLACE TEMP TABLE {VALUES} AS {' UNION ALL '.join(counts)}")
     return numbered
 
 
-def _value_counts(table: Table, column: str, number: int) -> ir.Table:
-    counted = table.rows.group_by(value=table.rows[column]).agg(n=lambda rows: rows.count())
-    return counted.select(
-        field=ibis.literal(number, "int64"), value=counted.value.cast("float64"), n=counted.n.cast("int64")
-    )
+@cache
+def _value_counts() -> Template:
+    rows = ibis.table({"the field": "int64", "rest": "int64"}, name=ROWS)
+    counted = rows.group_by(value=rows["the field"]).agg(n=lambda group: group.count())
+    return Template(to_sql(counted.select(value=counted.value.cast("float64"), n=counted.n.cast("int64"))))
+
+
+def _parts(cdm: Cdm, table: str, column: str) -> dict[str, str]:
+    return {"rows": identifier(cdm.tables[table].view), "field": identifier(column)}
 
 
 def values() -> ir.Table:
@@ -52,16 +64,12 @@ def values() -> ir.Table:
 def count(cdm: Cdm, numbered: dict[Field, int], checks: list[Check]) -> dict[Check, Counts]:
     """Count the rows that violate checks of the concepts in a field, of all rows or of those with a value."""
     names = sorted({_kind(check) for check in checks})
-    asked = pa.table(
-        {
-            "asked": pa.array(range(len(checks)), pa.int64()),
-            "asked_field": pa.array([numbered[check.cdm_table, check.cdm_field] for check in checks], pa.int64()),
-            "kind": pa.array([names.index(_kind(check)) for check in checks], pa.int64()),
-            "asked_value": pa.array([check.value for check in checks], pa.string()),
-        }
+    asked = (
+        (place, numbered[check.cdm_table, check.cdm_field], names.index(_kind(check)), check.value)
+        for place, check in enumerate(checks)
     )
-    cdm.cursor.register(_ASKED, asked)
-    rows = _with_concepts(cdm).join(ibis.table(ibis.memtable(asked).schema(), name=_ASKED), [("field", "asked_field")])
+    create_temporary(cdm.cursor, _ASKED, asked, dict(zip(_ASKED_KINDS, _SQL_TYPES, strict=True)))
+    rows = _with_concepts(cdm).join(ibis.table(_ASKED_KINDS, name=_ASKED), [("field", "asked_field")])
     examples = {_kind(check): check for check in checks}
     held = [(rows.kind == number, _condition(rows, examples[name])) for number, name in enumerate(names)]
     violated = rows.filter(ibis.cases(*held, else_=False)).group_by("asked").agg(n=lambda rows: rows.n.sum())

@@ -177,7 +177,8 @@ class _Alone:
         self.templates = queries(dict.fromkeys(self.shapes.values()))
 
     def __call__(self, cdm: Cdm, sides: list[Side], today: date) -> list[int]:
-        texts = (self.templates[self.shapes[side]].of(side.parts(cdm, today)) for side in sides)
-        every = " UNION ALL ".join(f"SELECT {place}, n FROM ({text})" for place, text in enumerate(texts))
+        texts = [self.templates[self.shapes[side]].of(side.parts(cdm, today)) for side in sides]
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        every = " UNION ALL ".join(f"SELECT {place}, n FROM ({text})" for text, place in places.items())
         answers = dict(cdm.cursor.execute(every).fetchall())
-        return [int(answers[place]) for place in range(len(sides))]
+        return [int(answers[places[text]]) for text in texts]

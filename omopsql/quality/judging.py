@@ -12,7 +12,7 @@ from .checks import Check
 from .counting import Counts
 
 ERA, PERSONS = "measureConditionEraCompleteness", "measurePersonCompleteness"
-TABLE, FIELD = "cdmTable", "cdmField"
+TABLE, FIELD, COMPLETENESS = "cdmTable", "cdmField", "measureValueCompleteness"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _empty(presence: Presence, table: str) -> str | None:
 
 def _unfilled(check: Check, counts: Counts, presence: Presence) -> str | None:
     table, field = check.cdm_table, check.cdm_field
-    if field and check.kind.check_name != "measureValueCompleteness" and not presence.filled[table, field]:
+    if field and check.kind.check_name != COMPLETENESS and not presence.filled[table, field]:
         return f"Field {table.upper()}.{field.upper()} is not populated."
     if check.kind.level == "CONCEPT" and not counts.examined:
         unit = f" AND UNIT_CONCEPT_ID={check.unit_concept_id}" if check.unit_concept_id else ""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import duckdb
 import pyarrow as pa
+
+from omopsql.rows import arrow_table
+from omopsql.session import sql_type
 
 from .judging import Judgement
 
@@ -36,12 +40,10 @@ SCHEMA = pa.schema(
 )
 
 
-def to_table(judgements: Iterable[Judgement]) -> pa.Table:
+def to_table(cursor: duckdb.DuckDBPyConnection, judgements: Iterable[Judgement]) -> pa.Table:
     """Write judgements as rows of ``SCHEMA``. pctViolatedRows is a share, from 0 to 1; thresholdValue a percentage."""
-    rows = [_row(judgement) for judgement in judgements]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    return pa.table(arrays, schema=SCHEMA)
+    rows = map(_row, judgements)
+    return arrow_table(cursor, rows, {field.name: sql_type(field.type) for field in SCHEMA}).cast(SCHEMA)
 
 
 def _row(judgement: Judgement) -> tuple[object, ...]:

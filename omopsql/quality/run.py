@@ -10,7 +10,7 @@ from omopsql.quoting import identifier
 from . import concept_fields, counting, own_checks, single_concepts
 from .checks import Check
 from .counting import Counts
-from .judging import FIELD, TABLE, Judgement, Presence, judge
+from .judging import COMPLETENESS, FIELD, TABLE, Judgement, Presence, judge
 from .opened import Cdm
 from .rules import Rows, needs, problem, rule_of
 
@@ -18,19 +18,27 @@ from .rules import Rows, needs, problem, rule_of
 def check(cdm: Cdm, checks: Iterable[Check], today: date) -> list[Judgement]:
     """Answer and judge checks, in their order."""
     checks = list(checks)
-    presence = find_presence(cdm)
     counts = count(cdm, checks, today)
+    presence = find_presence(cdm, counts)
     return [judge(check, counts[check], presence) for check in checks]
 
 
-def find_presence(cdm: Cdm) -> Presence:
-    """Count the rows of every table and the values of every field."""
+def find_presence(cdm: Cdm, counts: dict[Check, Counts]) -> Presence:
+    """Tell how many rows each table and how many values each field has: from the counts, as far as they say it."""
     rows: dict[str, int] = {}
     filled: dict[tuple[str, str], int] = {}
+    for check, counted in counts.items():
+        if check.kind.check_name == COMPLETENESS and counted.examined is not None and counted.violated is not None:
+            rows[check.cdm_table] = counted.examined
+            filled[check.cdm_table, check.cdm_field] = counted.examined - counted.violated
     for name, table in cdm.tables.items():
-        view = identifier(table.view)
-        rows[name], *values = cdm.cursor.execute(f"SELECT count(*), count(COLUMNS(*)) FROM {view}").fetchall()[0]
-        filled |= {(name, column): int(n) for column, n in zip(table.types, values, strict=True)}
+        unknown = [column for column in table.types if (name, column) not in filled]
+        named = {check.cdm_field for check in counts if check.cdm_table == name}
+        if name not in rows or named.intersection(unknown):
+            counted_columns = "".join(f", count({identifier(column)})" for column in unknown)
+            query = f"SELECT count(*){counted_columns} FROM {identifier(table.view)}"
+            rows[name], *values = cdm.cursor.execute(query).fetchall()[0]
+            filled |= {(name, column): int(n) for column, n in zip(unknown, values, strict=True)}
     return Presence(rows, filled)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
+
+from omopsql.rows import create_temporary
 
 from .checks import Check
 from .concept_fields import Field, values
@@ -22,6 +23,13 @@ from .templates import to_sql
 
 GENDER, DESCENDANTS, UNITS = "plausibleGender", "plausibleGenderUseDescendants", "plausibleUnitConceptIds"
 _ASKED = "omopsql_asked_concepts"
+_ASKED_TYPES = {
+    "asked": "BIGINT",
+    "asked_field": "BIGINT",
+    "asked_concept": "DOUBLE",
+    "asked_value": "VARCHAR",
+    "of_descendants": "BOOLEAN",
+}
 
 
 def needs(check: Check) -> Iterator[Need]:
@@ -86,16 +94,12 @@ def violating(cdm: Cdm, check: Check) -> ir.Table:
 
 def _register(cdm: Cdm, numbered: dict[Field, int], checks: list[Check]) -> None:
     """Make the table of what is asked: a row for each concept of each check."""
-    rows = [
-        (place, numbered[check.cdm_table, check.cdm_field], float(concept), check.value, _is_of_descendants(check))
+    rows = (
+        (place, numbered[check.cdm_table, check.cdm_field], concept, check.value, _is_of_descendants(check))
         for place, check in enumerate(checks)
         for concept in check.concepts
-    ]
-    names = ("asked", "asked_field", "asked_concept", "asked_value", "of_descendants")
-    kinds = (pa.int64(), pa.int64(), pa.float64(), pa.string(), pa.bool_())
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    arrays = [pa.array(list(column), kind) for column, kind in zip(columns, kinds, strict=True)]
-    cdm.cursor.register(_ASKED, pa.table(arrays, names=list(names)))
+    )
+    create_temporary(cdm.cursor, _ASKED, rows, _ASKED_TYPES)
 
 
 def _is_of_descendants(check: Check) -> bool:
