@@ -134,7 +134,8 @@ def is_outside_visit(at: Examined) -> ir.BooleanValue:
     """More than 7 days before the visit's start or after its end."""
     week = ibis.interval(days=DAYS_AROUND_VISIT)
     start, end = at.joined("visit_start_date").cast("date"), at.joined("visit_end_date").cast("date")
-    return (at.field < start - week) | (at.field > end + week)
+    moment = at.field if at.field.type().is_temporal() else at.day
+    return (moment < start - week) | (moment > end + week)
 
 
 def is_no_concept(at: Examined) -> ir.BooleanValue:

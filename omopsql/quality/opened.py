@@ -12,12 +12,13 @@ import ibis
 import ibis.expr.types as ir
 
 from omopsql.errors import OmopsqlError
-from omopsql.harmonize.cdm import VERSIONS, VOCABULARY_TABLES
+from omopsql.harmonize.cdm import VERSIONS, VOCABULARY_TABLES, storage_type, tables
 from omopsql.harmonize.cdm_source import cdm_relations
 from omopsql.quoting import identifier
 from omopsql.relation import Relation
 
 _VIEW = "omopsql_{}"
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _SMALL = 4 << 20  # bytes of a file
 _UNREAD = frozenset(VOCABULARY_TABLES) - {  # of the vocabulary, no check reads the rest
     "concept",
@@ -78,9 +79,9 @@ class Cdm:
             raise OmopsqlError(f"CDM version {version!r} is unknown; known are {', '.join(VERSIONS)}")
         self.cursor = cursor
         self.name = cdm
-        self.relations = cdm_relations(cursor, cdm)
-        self._selects = {name: _select(relation) for name, relation in self.relations.items()}
-        self.tables = {name: _table(cursor, name, self._selects[name], self.relations[name]) for name in self._selects}
+        relations = {name: _typed(cursor, name, found) for name, found in cdm_relations(cursor, cdm).items()}
+        self._selects = {name: _select(relation) for name, relation in relations.items()}
+        self.tables = {name: _table(cursor, name, self._selects[name], relations[name]) for name in relations}
         self.version = version or self._told_version()
 
     def standing_alone(self, sql: str) -> str:
@@ -99,6 +100,31 @@ class Cdm:
         rows = self.cursor.execute(f"SELECT CAST(cdm_version AS VARCHAR) FROM {identifier(source.view)}").fetchall()
         told = " ".join(str(row[0]) for row in rows)
         return next((version for version in VERSIONS if version in told), VERSIONS[-1])
+
+
+def _typed(cursor: duckdb.DuckDBPyConnection, name: str, relation: Relation) -> Relation:
+    """Give columns of a text file the CDM's types, where all their values are of them: an empty column has none."""
+    if not relation.name.lower().endswith(TEXT_SUFFIXES):
+        return relation
+    wanted = _wanted(name)
+    unread = [c for c, kind in relation.columns.items() if kind == "VARCHAR" and wanted.get(c.lower(), kind) != kind]
+    if not unread:
+        return relation
+    casts = {column: f"TRY_CAST({identifier(column)} AS {wanted[column.lower()]})" for column in unread}
+    asked = ", ".join(f"count({identifier(column)}) = count({cast})" for column, cast in casts.items())
+    fits = cursor.execute(f"SELECT {asked} FROM {relation.sql}").fetchall()[0]
+    given = {column: casts[column] for column, fit in zip(unread, fits, strict=True) if fit}
+    replaced = ", ".join(f"{cast} AS {identifier(column)}" for column, cast in given.items())
+    if not given:
+        return relation
+    types = relation.columns | {column: wanted[column.lower()] for column in given}
+    return Relation(relation.name, f"(SELECT * REPLACE ({replaced}) FROM {relation.sql})", types)
+
+
+def _wanted(name: str) -> dict[str, str]:
+    """The types of a table's columns in any version of the CDM."""
+    known = [tables(version).get(name, {}) for version in VERSIONS]
+    return {field.name: storage_type(field) for fields in known for field in fields.values()}
 
 
 def _select(relation: Relation) -> str:
