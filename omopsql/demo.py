@@ -60,6 +60,7 @@ class Demo:
     folder: Path
     patients: int
     seed: int
+    progress: Callable[[str], None] = lambda doing: None
 
     @property
     def source(self) -> Path:
@@ -113,7 +114,7 @@ def make(
         nullcontext(con) if con is not None else closing(omopsql.connect()) as database,
         completed_folder(Path(folder), MARK, "demo of omopsql") as part,
     ):
-        demo = Demo(database, part, patients, seed)
+        demo = Demo(database, part, patients, seed, progress)
         made = [_timed(step, demo, progress) for step in STEPS]
         told = {"omopsql": omopsql.__version__, "patients": patients, "seed": seed}
         (part / MARK).write_text(json.dumps(told) + "\n", encoding="utf-8")
@@ -169,7 +170,8 @@ def _copy_vocabulary(demo: Demo) -> int:
 
 
 def _harmonize(demo: Demo) -> int:
-    done = harmonize("demo", str(demo.source), str(demo.vocabulary), demo.cdm, con=demo.con)
+    source, vocabulary = str(demo.source), str(demo.vocabulary)
+    done = harmonize("demo", source, vocabulary, demo.cdm, progress=demo.progress, con=demo.con)
     return sum(done.rows.values())
 
 

@@ -1,5 +1,6 @@
 """What every test may ask for: a connection, a folder of real data, a Python process of its own."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import clinic
+import commands
 import duckdb
 import pytest
 from hypothesis import settings
@@ -52,6 +55,31 @@ def data_folder() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[str, str, str]:
+    """The clinic's adapter, extracts and vocabulary."""
+    return clinic.write_clinic(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(omopsql.__file__).parents[1]))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def learned_clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated patients as a CSV file, in a DuckDB file, and a model of them."""
+    place = tmp_path_factory.mktemp("clinic")
+    with contextlib.closing(omopsql.connect(place / "hospital.duckdb")) as con:
+        con.execute("CREATE TABLE person AS SELECT *, NULL::INTEGER[] AS codes FROM omopsql.example_patients(2000)")
+        con.execute(f"COPY (FROM omopsql.example_patients(2000)) TO '{place / 'patients.csv'}'")
+    commands.done("fit", "person", "--database", str(place / "hospital.duckdb"), "-o", str(place / "model.parquet"))
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
+from cdm_folder import rows
 
 from omopsql.harmonize.run import harmonize
 
@@ -84,11 +84,6 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def radiomics(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("radiomics"), RADIOMICS, RADIOMICS_MAPPING)
-
-
-def rows(cdm: Path, table: str, *columns: str, where: str = "true") -> list[tuple[Any, ...]]:
-    select = f"SELECT {', '.join(columns)} FROM '{cdm}/{table}.parquet' WHERE {where} ORDER BY ALL"
-    return duckdb.sql(select).fetchall()
 
 
 def outcomes(cdm: Path, table: str = "biomarkers") -> dict[tuple[str, str], int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
+from cdm_folder import rows
 
 from omopsql.harmonize.run import harmonize
 
@@ -62,11 +62,6 @@ def cdm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "set_a.csv").write_text(SERIES)
     (source / "Outcomes-a.txt").write_text(OUTCOMES)
     return harmonize("physionet2012", str(source), str(vocabulary), folder / "cdm").folder
-
-
-def rows(cdm: Path, table: str, *columns: str, where: str = "true") -> list[tuple[Any, ...]]:
-    select = f"SELECT {', '.join(columns)} FROM '{cdm}/{table}.parquet' WHERE {where} ORDER BY ALL"
-    return duckdb.sql(select).fetchall()
 
 
 def outcomes(cdm: Path, source_table: str) -> dict[tuple[str, str], int]:

@@ -8,35 +8,21 @@ from pathlib import Path
 
 import clinic
 import duckdb
+import numpy as np
 import pytest
+from cdm_folder import report, rows
 
 import omopsql
 from omopsql.errors import OmopsqlError
-from omopsql.harmonize.adapter import read_adapter
-from omopsql.harmonize.cdm import tables
+from omopsql.harmonize import on_demand
+from omopsql.harmonize.cdm import VOCABULARY_TABLES, tables
+from omopsql.harmonize.outcomes import OTHER_REASONS, Outcomes
 from omopsql.harmonize.run import harmonize
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[str, str, str]:
-    """The clinic's adapter, extracts and vocabulary."""
-    return clinic.write_clinic(tmp_path)
 
 
 @pytest.fixture
 def cdm(folders, tmp_path) -> Path:
     return harmonize(*folders, tmp_path / "cdm").folder
-
-
-def rows(cdm: Path, table: str, *columns: str) -> list[tuple]:
-    """Some columns of a table, sorted."""
-    return duckdb.sql(f"SELECT {', '.join(columns)} FROM '{cdm}/{table}.parquet' ORDER BY ALL").fetchall()
-
-
-def report(cdm: Path) -> dict[tuple[str, str, str], tuple[int, str | None]]:
-    """(source table, outcome, reason) -> (rows, example)."""
-    found = duckdb.sql(f"FROM '{cdm}/_harmonize/report.parquet'").fetchall()
-    return {(table, outcome, reason): (n, example) for table, outcome, reason, n, example in found}
 
 
 def date(text: str):
@@ -98,6 +84,41 @@ def test_every_row_is_accounted_for_with_its_reason(cdm):
     assert found["condition_occurrence", "note", "visit_occurrence_id is unknown and left NULL"] == (1, "99")
 
 
+def test_as_many_reasons_as_rows(folders, tmp_path):
+    adapter, extracts = Path(folders[0]), Path(folders[1])
+    (extracts / "drugs.csv").write_text(
+        "patient_no,ndc,given,days\n" + "".join(f"A1,0093104801,2019-01-02,{i}\n" for i in range(400))
+    )
+    file = adapter / "drug_exposure.sql"
+    file.write_text(file.read_text().replace("days AS days_supply", "'unlikely: ' || days AS set_aside"))
+    found = report(harmonize(*folders, tmp_path / "cdm").folder)
+    aside = {
+        reason: n for (table, outcome, reason), (n, _) in found.items() if (table, outcome) == ("drugs", "set aside")
+    }
+    assert aside == {f"unlikely: {i}": 1 for i in range(400)}
+
+
+def test_more_reasons_than_can_be_told_apart_are_told_as_one():
+    outcomes = Outcomes("drugs", 70_000)
+    for row in range(1, 70_001):
+        outcomes.set_aside(np.array([row]), f"reason {row}", None)
+    lines = outcomes.lines("drug_exposure.sql")
+    assert sum(n for _, _, _, n, _ in lines) == 70_000
+    assert len(lines) == 1 + 65_532 + 1
+    assert ("drugs", "set aside", "reason 65532", 1, "row 65532") in lines
+    assert ("drugs", "set aside", OTHER_REASONS, 70_000 - 65_532, "row 65533") in lines
+
+
+def test_a_death_without_a_cause_is_mapped(folders, tmp_path):
+    (Path(folders[1]) / "deaths.csv").write_text("patient_no,died\nB2,2020-05-05\n")
+    (Path(folders[0]) / "death.sql").write_text(
+        "-- @reads deaths (patient_no, died)\n"
+        "SELECT source_row, patient_no AS person_id, died AS death_date FROM deaths"
+    )
+    found = report(harmonize(*folders, tmp_path / "cdm").folder)
+    assert {key[1:]: n for key, (n, _) in found.items() if key[0] == "deaths"} == {("mapped", ""): 1}
+
+
 def test_lineage_leads_back_to_the_source(cdm):
     found = duckdb.sql(
         f"""
@@ -110,13 +131,8 @@ def test_lineage_leads_back_to_the_source(cdm):
 
 
 def test_every_table_of_the_cdm_is_there_in_its_shape(cdm):
-    for table, fields in tables("5.4").items():
-        if table in ("concept", "vocabulary", "domain", "relationship", "drug_strength") or "concept_" in table:
-            continue
-        path = cdm / f"{table}.parquet"
-        if path.exists():
-            assert duckdb.sql(f"FROM '{path}'").columns == list(fields)
-    assert {"person", "observation_period", "condition_era", "note", "cdm_source"} <= {p.stem for p in cdm.glob("*")}
+    expected = {name: list(fields) for name, fields in tables("5.4").items() if name not in VOCABULARY_TABLES}
+    assert {path.stem: duckdb.sql(f"FROM '{path}'").columns for path in cdm.glob("*.parquet")} == expected
 
 
 def test_the_same_source_gives_the_same_bytes(folders, tmp_path):
@@ -147,6 +163,7 @@ def test_strict_accepts_what_is_clean(folders, tmp_path):
     (extracts / "stays.csv").write_text("stay_no,patient_no,admitted,discharged\n10,A1,2019-01-01,2019-01-05\n")
     (extracts / "diagnoses.csv").write_text("patient_no,stay_no,icd_code,coded_on\nA1,10,E11.9,2019-01-02\n")
     (extracts / "laboratory.csv").write_text("patient_no,loinc,value,unit,taken\nA1,718-7,13.1,g/dl,2019-01-02\n")
+    (extracts / "parking.csv").write_text("car,place\nred,1\nblue\n")  # nobody reads it
     assert harmonize(*folders, tmp_path / "cdm", strict=True).rows["person"] == 1
 
 
@@ -156,113 +173,6 @@ def test_a_folder_that_is_no_cdm_is_not_touched(folders, tmp_path):
     with pytest.raises(OmopsqlError, match="holds something that is no CDM"):
         harmonize(*folders, tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "precious"
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "told"),
-    [
-        ("stays.csv", None, "has no table stays"),
-        ("stays.csv", "stay_no,patient_no,admitted\n1,A1,2019-01-01\n", "table stays has no column discharged"),
-        ("stays.csv", "", "stays.csv is empty"),
-    ],
-)
-def test_what_is_missing_is_named(folders, tmp_path, file, text, told):
-    path = Path(folders[1]) / file
-    path.unlink() if text is None else path.write_text(text)
-    with pytest.raises(OmopsqlError, match=told):
-        harmonize(*folders, tmp_path / "cdm")
-    assert not (tmp_path / "cdm").exists()
-
-
-def test_an_optional_table_may_be_absent(folders, tmp_path):
-    (Path(folders[1]) / "drugs.csv").unlink()
-    cdm = harmonize(*folders, tmp_path / "cdm").folder
-    assert rows(cdm, "drug_exposure", "*") == []
-    assert report(cdm)["drugs", "note", "absent: drug_exposure.sql was left out"][0] == 0
-
-
-def test_a_table_that_nobody_reads_is_reported(folders, tmp_path):
-    (Path(folders[1]) / "parking.csv").write_text("car,place\nred,1\nblue,2\n")
-    found = report(harmonize(*folders, tmp_path / "cdm").folder)
-    assert found["parking", "set aside", "the adapter does not read this table"][0] == 2
-
-
-def test_broken_lines_bytes_and_line_ends(folders, tmp_path):
-    head = b"patient_no,stay_no,icd_code,coded_on\r\n"
-    body = b'A1,10,E11.9,2019-01-02\nA1,10,\xff\xfe,2019-01-02\r\nA1,10\nA1,10,"E11.9",2019-01-04\r\n'
-    (Path(folders[1]) / "diagnoses.csv").write_bytes(head + body)
-    cdm = harmonize(*folders, tmp_path / "cdm").folder
-    assert len(rows(cdm, "condition_occurrence", "*")) == 2
-    n, example = report(cdm)["diagnoses", "set aside", "the line cannot be read"]
-    assert n == 2
-    assert example.startswith("line 3")
-
-
-@pytest.mark.parametrize(
-    ("name", "sql", "told"),
-    [
-        ("person.sql", "SELECT 1 AS person_id", "lacks a line -- @reads"),
-        ("person.sql", "-- @reads patients\nSELECT patient_no AS person_id, 1 AS shoe_size FROM patients", "shoe_size"),
-        ("person.sql", "-- @reads patients\nSELECT nothing FROM patients", 'person.sql: .*"nothing"'),
-        ("people.sql", "-- @reads patients\nSELECT 1", "people is no table of the CDM"),
-        ("person.sql", "-- @reads patients (a b\nSELECT 1", "is not of the form"),
-        ("person.sql", "-- @reads patients\nSELECT 1; SELECT 2", "must hold one SELECT"),
-        ("person.sql", "-- @reads patients\nDROP TABLE patients", "must hold one SELECT"),
-        ("person.sql", "-- @reads patients\nSELEKT 1", r"person\.sql: .*SELEKT"),
-    ],
-)
-def test_a_bad_adapter_file_is_named(folders, tmp_path, name, sql, told):
-    (Path(folders[0]) / name).write_text(sql)
-    with pytest.raises(OmopsqlError, match=told):
-        harmonize(*folders, tmp_path / "cdm")
-
-
-def test_an_unknown_adapter_tells_the_known_ones(folders, tmp_path):
-    with pytest.raises(OmopsqlError, match=r"no adapter 'sinthea'.*synthea"):
-        harmonize("sinthea", folders[1], folders[2], tmp_path / "cdm")
-
-
-def test_a_folder_here_does_not_hide_a_shipped_adapter(folders, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "synthea").mkdir()
-    assert any(file.cdm_table == "person" for file in read_adapter("synthea", "5.4").files)
-    assert read_adapter("clinic", "5.4").concept_map is not None
-
-
-def test_a_table_of_any_name(folders, tmp_path):
-    adapter, extracts = (Path(folder) for folder in folders[:2])
-    file = adapter / "measurement.sql"
-    file.write_text(file.read_text().replace("@reads laboratory (", "@reads laboratory or any other ("))
-    (extracts / "laboratory.csv").rename(extracts / "Values_of_2020.csv")
-    cdm = harmonize(*folders, tmp_path / "cdm").folder
-    assert len(rows(cdm, "measurement", "*")) == 3
-    assert report(cdm)["values_of_2020", "mapped", ""][0] == 3
-    (extracts / "parking.csv").write_text("car\nred\n")
-    with pytest.raises(OmopsqlError, match=r"must hold laboratory, or one other table; other tables: parking, values"):
-        harmonize(*folders, tmp_path / "cdm")
-
-
-def test_steps_are_tables_for_the_other_files(folders, tmp_path):
-    adapter = Path(folders[0])
-    (adapter / "_adults.sql").write_text("-- @reads patients (patient_no, sex, born)\nFROM patients WHERE sex = 'F'")
-    (adapter / "person.sql").write_text(
-        "-- @reads patients (patient_no)\n-- @reads _adults\n"
-        "SELECT source_row, patient_no AS person_id, born AS birth_datetime, 8532 AS gender_concept_id FROM _adults"
-    )
-    assert len(rows(harmonize(*folders, tmp_path / "cdm").folder, "person", "*")) == 1
-
-
-def test_a_duckdb_file_and_parquet_are_sources_too(folders, tmp_path):
-    file, folder = tmp_path / "hospital.duckdb", tmp_path / "parquet"
-    folder.mkdir()
-    with duckdb.connect(str(file)) as con:
-        for path in Path(folders[1]).glob("*.csv"):
-            con.execute(f"CREATE TABLE {path.stem} AS FROM read_csv('{path}', all_varchar = true)")
-            con.execute(f"COPY {path.stem} TO '{folder}/{path.stem}.parquet'")
-    wanted = rows(harmonize(*folders, tmp_path / "csv").folder, "condition_occurrence", "*")
-    for source in (file, folder):
-        cdm = harmonize(folders[0], str(source), folders[2], tmp_path / "again")
-        assert rows(cdm.folder, "condition_occurrence", "*") == wanted
 
 
 def test_other_coded_columns_are_mapped_too(folders, tmp_path):
@@ -282,13 +192,6 @@ def test_numbers_that_cannot_be_read_are_noted(folders, tmp_path):
     assert report(cdm)["laboratory", "note", "value_as_number is no number and left NULL"] == (1, "haemolysed")
 
 
-def test_names_of_the_source_are_only_names(folders, tmp_path):
-    adapter, extracts = Path(folders[0]), Path(folders[1])
-    (extracts / 'x"; DROP TABLE y; --.csv').write_text('a"b,c\n1,2\n')
-    cdm = harmonize(str(adapter), str(extracts), folders[2], tmp_path / "cdm").folder
-    assert report(cdm)['x"; drop table y; --', "set aside", "the adapter does not read this table"][0] == 1
-
-
 def test_in_sql(con, folders, tmp_path, cdm):
     adapter, source, vocabulary = folders
     called = f"omopsql.harmonize('{adapter}', '{source}', 'person', '{vocabulary}')"
@@ -303,6 +206,46 @@ def test_in_sql(con, folders, tmp_path, cdm):
     assert coverage == [(6, 5, 5)]
     with pytest.raises(duckdb.Error, match="is no CDM that omopsql harmonized"):
         con.execute(f"FROM omopsql.harmonize_report('{tmp_path}')")
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "old", "new"),
+    [
+        (0, "person.sql", "WHEN 'F' THEN 8532", "WHEN 'F' THEN 8521"),
+        (1, "patients.csv", "A1,F,1950", "A1,X,1950"),
+        (2, "concept.csv", "201826,", "201827,"),
+    ],
+)
+def test_in_sql_a_changed_file_is_seen(con, folders, folder, file, old, new):
+    adapter, source, vocabulary = folders
+
+    def harmonized() -> list[tuple]:
+        """Which persons and concepts a query finds."""
+        called = [
+            f"omopsql.harmonize('{adapter}', '{source}', '{t}', '{vocabulary}')" for t in ("person", "condition_era")
+        ]
+        return con.execute(
+            f"SELECT gender_concept_id, condition_concept_id FROM {called[0]} JOIN {called[1]} USING (person_id) "
+            "ORDER BY ALL"
+        ).fetchall()
+
+    before = harmonized()
+    path = Path(folders[folder]) / file
+    path.write_text(path.read_text().replace(old, new))
+    assert harmonized() != before
+
+
+def test_in_sql_a_cdm_is_made_once_and_only_so_many_are_kept(con, folders, tmp_path, monkeypatch):
+    adapter, source, vocabulary = folders
+    made = []
+    run = on_demand.run
+    monkeypatch.setattr(on_demand, "run", lambda *arguments: (made.append(arguments[3]), run(*arguments)))
+    for table in ("person", "death", "person"):
+        con.execute(f"FROM omopsql.harmonize('{adapter}', '{source}', '{table}', '{vocabulary}')").fetchall()
+    assert len(made) == 1
+    assert on_demand._harmonized.cache_info().maxsize is not None
+    on_demand._harmonized.cache_clear()
+    assert not made[0].exists()
 
 
 def test_on_the_command_line(folders, tmp_path, monkeypatch):
@@ -368,32 +311,6 @@ def test_a_file_that_groups_rows_does_not_hide_what_others_set_aside(folders, tm
     )
     found = report(harmonize(*folders, tmp_path / "cdm").folder)
     assert found["patients", "set aside", "person_id repeats that of an earlier row"] == (1, "row 3: A1")
-
-
-def test_a_step_over_an_absent_table_is_empty(folders, tmp_path):
-    adapter = Path(folders[0])
-    (adapter / "_scans.sql").write_text('-- @reads more-scans? (patient_no, taken)\nFROM "more-scans"')
-    (adapter / "note.sql").write_text(
-        "-- @reads _scans\nSELECT source_row, patient_no AS person_id, taken AS note_date, 'x' AS note_text, "
-        "0 AS note_class_concept_id FROM _scans"
-    )
-    assert harmonize(*folders, tmp_path / "cdm").rows["note"] == 0
-
-
-def test_a_file_that_is_no_table_is_only_noted(folders, tmp_path):
-    (Path(folders[1]) / "LICENSE.txt").write_text("")
-    found = report(harmonize(*folders, tmp_path / "cdm").folder)
-    assert any(table == "license" and reason.startswith("no table") for table, _, reason in found)
-
-
-def test_a_map_to_a_concept_that_the_vocabulary_lacks_is_taken_and_noted(folders, tmp_path):
-    (Path(folders[0]) / "source_to_concept_map.csv").write_text(
-        "source_code,source_vocabulary_id,target_concept_id\nLOCAL,ICD10CM,999999999\n"
-    )
-    cdm = harmonize(*folders, tmp_path / "cdm").folder
-    assert ("LOCAL", 999999999) in rows(cdm, "condition_occurrence", "condition_source_value", "condition_concept_id")
-    noted = report(cdm)["source_to_concept_map", "note", "target that the vocabulary lacks"]
-    assert noted == (1, "999999999")
 
 
 def test_the_vocabulary_in_use_is_the_default(con, folders):

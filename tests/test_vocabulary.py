@@ -186,7 +186,7 @@ def test_loading_tells_the_rows_and_sorts_them(athena, tmp_path):
 
 
 def test_other_shapes_mean_the_same(con, athena, tmp_path):
-    """Commas and quotes, Parquet, gzip, upper-case columns; few columns."""
+    """Commas and quotes, Parquet, gzip, upper-case names and columns; few columns."""
     shapes = {
         "comma": ("concept.csv", "(FORMAT csv, HEADER, FORCE_QUOTE *)"),
         "parquet": ("Concept.PARQUET", "(FORMAT parquet)"),
@@ -198,7 +198,7 @@ def test_other_shapes_mean_the_same(con, athena, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         con.execute(f"COPY (SELECT concept_id AS CONCEPT_ID, {few} FROM {read}) TO '{folder / file}' {options}")
-        with gzip.open(folder / "concept_relationship.csv.gz", "wt", encoding="utf-8") as text:
+        with gzip.open(folder / "CONCEPT_RELATIONSHIP.CSV.GZ", "wt", encoding="utf-8") as text:
             text.write(RELATIONSHIP)
         assert meanings(con, folder) == MEANINGS, name
         loaded = load(folder, tmp_path / f"{name}_loaded")

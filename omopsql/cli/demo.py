@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .connection import connected
-from .watch import watched
+from .report import show_table
+from .watch import watched_steps
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,7 +54,7 @@ def demo(output: Path, patients: int, seed: int) -> None:
 
     begun = time.monotonic()
     with connected(None) as con:
-        made = watched(con, lambda: make(output, patients, seed, con), "Simulating a hospital", bar=False)
+        made = watched_steps(con, lambda tell: make(output, patients, seed, con, tell), f"Making {output}")
         _tell_what_was_made(output, made)
         _tell_what_became_of_rows(con, output / "cdm")
     click.echo(f"\nDone in {time.monotonic() - begun:.1f} s. Next:", err=True)
@@ -62,9 +63,9 @@ def demo(output: Path, patients: int, seed: int) -> None:
 
 
 def _tell_what_was_made(output: Path, made: list[Made]) -> None:
-    _show(
+    show_table(
         ("made", "where", "rows", "seconds"),
-        [(step.what, str(output / step.folder), f"{step.rows:,}", f"{step.seconds:.1f}") for step in made],
+        [(step.what, str(output / step.folder), step.rows, step.seconds) for step in made],
     )
 
 
@@ -77,9 +78,9 @@ def _tell_what_became_of_rows(con: duckdb.DuckDBPyConnection, cdm: Path) -> None
         SELECT
             source_table,
             sum(rows) AS rows,
-            sum(rows) FILTER (WHERE outcome = 'mapped') AS mapped,
-            sum(rows) FILTER (WHERE outcome = 'unmapped') AS unmapped,
-            sum(rows) FILTER (WHERE outcome = 'set aside') AS set_aside
+            sum(CASE outcome WHEN 'mapped' THEN rows ELSE 0 END) AS mapped,
+            sum(CASE outcome WHEN 'unmapped' THEN rows ELSE 0 END) AS unmapped,
+            sum(CASE outcome WHEN 'set aside' THEN rows ELSE 0 END) AS set_aside
         FROM omopsql.harmonize_report({literal(str(cdm))})
         WHERE outcome <> 'note'
         GROUP BY source_table
@@ -87,24 +88,7 @@ def _tell_what_became_of_rows(con: duckdb.DuckDBPyConnection, cdm: Path) -> None
         """
     ).fetchall()
     click.echo(err=True)
-    _show(
-        ("source table", "rows", "mapped", "unmapped", "set aside"),
-        [(table, *(f"{int(rows or 0):,}" for rows in counts)) for table, *counts in lines],
-    )
-
-
-def _show(heads: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
-    """Print a small table to stderr; columns of numbers stand to the right."""
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False)
-    for head, *cells in zip(heads, *lines, strict=True):
-        is_number = all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells)
-        shown.add_column(head, justify="right" if is_number else "left", overflow="fold")
-    for line in lines:
-        shown.add_row(*line)
-    Console(stderr=True, highlight=False).print(shown)
+    show_table(("source table", "rows", "mapped", "unmapped", "set aside"), lines)
 
 
 def _quoted(sql: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from .connection import connected
-from .watch import watched
+from .report import show_table
+from .watch import watched_steps
 
 
 @click.command(short_help="Make an OMOP CDM of a source.")
@@ -43,17 +44,15 @@ def harmonize(adapter: str, source: str, vocabulary: str, output: Path, cdm_vers
     """  # noqa: D301 (click reads \b)
     from omopsql.harmonize.run import harmonize as run
 
-    from .report import shown_report
-
     begun = time.monotonic()
     with connected(None) as con:
-        done = watched(
+        done = watched_steps(
             con,
-            lambda: run(adapter, source, vocabulary, output, cdm_version, strict, con=con),
+            lambda tell: run(adapter, source, vocabulary, output, cdm_version, strict, progress=tell, con=con),
             f"Harmonizing {source}",
-            bar=False,
         )
-    shown_report(done.report)
+    heads = [name.replace("_", " ") for name in done.report.column_names]
+    show_table(heads, zip(*(column.to_pylist() for column in done.report.columns), strict=True))
     filled = sum(n > 0 for n in done.rows.values())
     click.echo(
         f"Wrote {sum(done.rows.values()):,} rows in {filled} tables to {output} in {time.monotonic() - begun:.1f} s",

@@ -14,7 +14,7 @@ from omopsql.relation import arrow_batches
 
 from . import source as sources
 from .adapter import AdapterFile
-from .cdm import roles, tables
+from .cdm import VOCABULARY_TABLES, roles, tables
 from .outcomes import MAPPED, NOTE, SET_ASIDE, Line, Outcomes, to_table
 from .records import LOST, ROW, Shape
 from .route import FILE, SOURCE_ROW
@@ -23,6 +23,7 @@ from .workspace import BUILD, CDM, Workspace
 
 UNKNOWN_CODE = "code not in the vocabulary"
 UNREAD = "the adapter does not read this table"
+UNREADABLE = "the line cannot be read"
 _BATCH_ROWS = 1 << 20
 _REFERRED = ("visit_occurrence", "visit_detail", "provider", "care_site", "location", "payer_plan_period")
 
@@ -47,6 +48,19 @@ class Accounting:
             if n:
                 reason = f"{lost.removeprefix(LOST)} is no number and left NULL"
                 self.notes.append((shape.file.rows_of or str(shape.file.cdm_table), NOTE, reason, n, example))
+
+    def check_rows(self, file: AdapterFile) -> None:
+        """Raise OmopsqlError when a record of the file comes from no row of the table that it accounts for."""
+        if file.rows_of is None:
+            return
+        rows = self._outcomes_of(file.rows_of).rows
+        is_of_it = f"{ROW} IS NOT NULL AND {ROW} BETWEEN 1 AND {rows}"
+        strange = f"SELECT {ROW} FROM {BUILD}.records WHERE NOT ({is_of_it}) ORDER BY ALL LIMIT 1"
+        for (row,) in self.work.con.execute(strange).fetchall():
+            raise OmopsqlError(
+                f"{file.name}.sql selects source_row {'NULL' if row is None else row}, but {file.rows_of}, the first "
+                f"table that it reads, has {rows} rows, numbered from 1; select its source_row, or leave that out"
+            )
 
     def set_aside(self, file: AdapterFile, tells_rows: bool) -> None:
         """Take over why records of a file were set aside. Without numbers of rows, all rows count as mapped."""
@@ -90,9 +104,8 @@ class Accounting:
 
     def report(self, files: list[AdapterFile]) -> pa.Table:
         """Account for every row of every source table."""
-        for name in {name for file in files for name in (file.cdm_table, *roles(self.version))}:
-            if name in tables(self.version):
-                self._loaded(str(name), files)
+        for name in tables(self.version).keys() - VOCABULARY_TABLES:
+            self._loaded(name, files)
         lines = list(self.notes)
         for name in self.source.makers:
             if name in self.outcomes:
@@ -102,7 +115,8 @@ class Accounting:
                 lines.append(self._unread(name))
             rejected, example = self.source.rejected.get(self.source.spelled[name].lower(), (0, ""))
             if rejected:
-                lines.append((name, SET_ASIDE, "the line cannot be read", rejected, example))
+                reason = UNREADABLE if name in self.source.made else f"{UNREAD}; {UNREADABLE}"
+                lines.append((name, SET_ASIDE, reason, rejected, example))
         lines += [*self._unknown_codes(), *self._unknown_targets()]
         spelled = self.source.spelled
         return to_table([(spelled.get(line[0].lower(), line[0]), *line[1:]) for line in lines])
@@ -119,7 +133,8 @@ class Accounting:
 
     def _loaded(self, name: str, files: list[AdapterFile]) -> None:
         parts = roles(self.version).get(name)
-        is_mapped = f"{parts.concept_field} <> 0" if parts and name != "death" else "true"
+        # A table without a domain of its own needs no concept: a death may have no known cause.
+        is_mapped = f"{parts.concept_field} <> 0" if parts is not None and parts.domain is not None else "true"
         sql = (
             f"SELECT {FILE}, {SOURCE_ROW}, {is_mapped} AS is_mapped FROM {identifier(CDM, name)} "
             f"WHERE {SOURCE_ROW} IS NOT NULL"

@@ -91,7 +91,7 @@ def read_adapter(name: str, version: str) -> Adapter:
 
     Raises OmopsqlError when there is none, or when a file of it does not say what it must.
     """
-    folder = _folder(name)
+    folder = adapter_folder(name)
     known = tables(version)
     found = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
@@ -103,8 +103,12 @@ def read_adapter(name: str, version: str) -> Adapter:
     return Adapter(name, tuple(found), str(own) if own.is_file() else None)
 
 
-def _folder(name: str) -> Traversable:
-    """A path is a folder; a plain name is an adapter that comes with omopsql, or else a folder that lies here."""
+def adapter_folder(name: str) -> Traversable:
+    """Find the folder of an adapter.
+
+    A path is a folder; a plain name is an adapter that comes with omopsql, or else a folder that lies here. Raises
+    OmopsqlError when there is none.
+    """
     is_path = "/" in name or "\\" in name
     if not is_path and name in shipped_adapters():
         return sql_folder("harmonize", name)

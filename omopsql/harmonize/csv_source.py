@@ -1,83 +1,102 @@
-"""CSV files as hospitals write them: any delimiter, mixed line ends, broken lines. Every column is read as text."""
+"""CSV files as hospitals write them: any delimiter, mixed line ends, broken lines. Every column is read as text.
+
+A file that keeps to the rules is read by several threads. One that does not is read once more, leniently; a line that
+then has fewer or more cells than the header is told from the others by the cells that are absent, and set aside like
+any other that cannot be read.
+"""
 
 from __future__ import annotations
 
 import csv
-import gzip
-from glob import escape
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import duckdb
 
 from omopsql.errors import OmopsqlError, first_line
-from omopsql.quoting import literal
+from omopsql.quoting import identifier, literal
+
+from .paths import compression, open_text, path_list
+
+Rejected = tuple[int, str]  # how many lines could not be read, and one of them with what is wrong
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 _DELIMITERS = "\t,;|"
 _LOOKED_AT = 200  # lines
+_LONGEST_LINE = 1 << 25  # bytes
+_SHOWN = 80  # characters of a line
 _REJECTS, _SCANS = "omopsql_rejects", "omopsql_reject_scans"
+_LENIENT, _COUNTED = "omopsql_lenient_lines", "omopsql_counted_lines"
+_ABSENT = "\ue000"  # stands for a cell that the line does not have; no text holds this character
+_BEYOND = "omopsql cells beyond the header"  # a column more than the header has
 
 
-def create_csv_table(con: duckdb.DuckDBPyConnection, target: str, paths: list[Path]) -> tuple[int, str]:
+def create_csv_table(con: duckdb.DuckDBPyConnection, target: str, paths: list[Path]) -> Rejected:
     """Load files of one shape into the table ``target`` (quoted), after a column ``source_row``.
 
-    Returns how many lines could not be read, and one of them with its error. Raises OmopsqlError for an empty file.
+    Returns how many lines could not be read, and one of them with its error. Raises OmopsqlError for an empty file, or
+    one of another shape.
     """
-    reads = []
-    for path in paths:
-        reads.append(_Dialect.of(path))
-    names = reads[0].names
-    for path, dialect in zip(paths, reads, strict=True):
-        if dialect.names != names:
-            raise OmopsqlError(f"{path} has other columns than {paths[0]}, but is the same table")
-    listed = _listed(paths)
+    files = _Files.of(paths)
     try:
-        return _load(con, target, listed, reads[0], is_strict=True)
+        return _load(con, target, files)
     except duckdb.InvalidInputException:  # mixed line ends, unbalanced quotes
-        return _load(con, target, listed, reads[0], is_strict=False)
+        return _load_leniently(con, target, files)
 
 
-def count_csv_rows(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> int:
-    """Count the rows that files of one shape hold and that can be read, without loading them."""
-    dialect = _Dialect.of(paths[0])
-    for is_strict in (True, False):
-        try:
-            return int(
-                con.execute(f"SELECT count(*) FROM {_read(_listed(paths), dialect, is_strict=is_strict)}").fetchall()[
-                    0
-                ][0]
-            )
-        except duckdb.InvalidInputException:
-            if not is_strict:
-                raise
-    raise AssertionError("unreachable")
+def count_csv_rows(con: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[int, Rejected]:
+    """Count the rows that files of one shape hold, and the lines that cannot be read, without keeping them.
+
+    Raises OmopsqlError for an empty file, or one of another shape.
+    """
+    files = _Files.of(paths)
+    try:
+        _forget_rejects(con)
+        return _count(con, files.read()), _rejected(con)
+    except duckdb.InvalidInputException:
+        rejected = _load_leniently(con, _COUNTED, files)
+        rows = _count(con, _COUNTED)
+        con.execute(f"DROP TABLE {_COUNTED}")
+        return rows, rejected
 
 
-def _listed(paths: list[Path]) -> str:
-    return "[" + ", ".join(literal(escape(str(path))) for path in paths) + "]"
+def _load(con: duckdb.DuckDBPyConnection, target: str, files: _Files) -> Rejected:
+    _forget_rejects(con)
+    con.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT row_number() OVER () AS source_row, * FROM {files.read()}")
+    return _rejected(con)
 
 
-def _read(listed: str, dialect: _Dialect, *, is_strict: bool) -> str:
-    """Write the call that reads files; lines that cannot be read go to the table of rejects."""
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.names)
-    return f"""read_csv(
-        {listed}, auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(dialect.delimiter)},
-        quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)}, skip = {dialect.skipped}, nullstr = '',
-        strict_mode = {str(is_strict).lower()}, max_line_size = 33554432,
-        store_rejects = true, rejects_table = '{_REJECTS}', rejects_scan = '{_SCANS}'
-    )"""
+def _load_leniently(con: duckdb.DuckDBPyConnection, target: str, files: _Files) -> Rejected:
+    _forget_rejects(con)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {_LENIENT} AS FROM {files.read_leniently()}")
+    names = [identifier(name) for name in files.names]
+    is_whole = f"({names[-1]} IS NOT NULL AND {identifier(_BEYOND)} IS NULL)"
+    cells = ", ".join(f"nullif({name}, '') AS {name}" for name in names)
+    con.execute(
+        f"CREATE OR REPLACE TABLE {target} AS "
+        f"SELECT row_number() OVER () AS source_row, {cells} FROM {_LENIENT} WHERE {is_whole}"
+    )
+    line = f"left(concat_ws({literal(files.delimiter)}, *COLUMNS(*)), {_SHOWN})"
+    uneven, example = con.execute(
+        f"SELECT count(*), min_by({line}, rowid) FROM {_LENIENT} WHERE NOT {is_whole}"
+    ).fetchall()[0]
+    con.execute(f"DROP TABLE {_LENIENT}")
+    unread, error = _rejected(con)
+    return unread + uneven, error or (f"not {len(names)} cells: {first_line(example)}" if uneven else "")
 
 
-def _load(
-    con: duckdb.DuckDBPyConnection, target: str, listed: str, dialect: _Dialect, *, is_strict: bool
-) -> tuple[int, str]:
+def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    return int(con.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
+
+
+def _forget_rejects(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"DROP TABLE IF EXISTS {_REJECTS}")
     con.execute(f"DROP TABLE IF EXISTS {_SCANS}")
-    con.execute(
-        f"CREATE OR REPLACE TABLE {target} AS SELECT row_number() OVER () AS source_row, * "
-        f"FROM {_read(listed, dialect, is_strict=is_strict)}"
-    )
+
+
+def _rejected(con: duckdb.DuckDBPyConnection) -> Rejected:
+    """What DuckDB's reader could not read."""
     lines = con.execute(
         f"SELECT count(DISTINCT (file_id, line)), min_by((line, error_message), line) FROM {_REJECTS}"
     ).fetchall()[0]
@@ -87,16 +106,27 @@ def _load(
     return int(lines[0]), f"line {line}: {first_line(message)}"
 
 
-class _Dialect:
-    """How a file is written: its delimiter, whether texts are quoted, the lines before its header, its columns."""
+@dataclass(frozen=True)
+class _Files:
+    """Files of one shape: their delimiter, their quote or none, the lines before the header, and their columns."""
 
-    def __init__(self, delimiter: str, quote: str, skipped: int, names: list[str]) -> None:
-        self.delimiter, self.quote, self.skipped, self.names = delimiter, quote, skipped, names
+    paths: list[Path]
+    delimiter: str
+    quote: str
+    skipped: int
+    names: list[str]
 
     @classmethod
-    def of(cls, path: Path) -> _Dialect:
-        opened = gzip.open if path.name.lower().endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+    def of(cls, paths: list[Path]) -> _Files:
+        first, *others = (cls._described(path) for path in paths)
+        for path, other in zip(paths[1:], others, strict=True):
+            if other.names != first.names:
+                raise OmopsqlError(f"{path} has other columns than {paths[0]}, but is the same table")
+        return cls(paths, first.delimiter, first.quote, first.skipped, first.names)
+
+    @classmethod
+    def _described(cls, path: Path) -> _Files:
+        with open_text(path) as file:
             lines = [line.rstrip("\r\n") for line in islice(file, _LOOKED_AT)]
         skipped = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
         if skipped == len(lines) or not lines[skipped].strip():
@@ -107,7 +137,28 @@ class _Dialect:
         is_quoted = delimiter != "\t" or any(f'{delimiter}"' in line or line.startswith('"') for line in lines)
         quote = '"' if is_quoted else ""
         names = next(csv.reader([header], delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE))
-        return cls(delimiter, quote, skipped, _distinct(names))
+        return cls([path], delimiter, quote, skipped, _distinct(names))
+
+    def read(self) -> str:
+        """Write the call that reads whole lines; those that cannot be read go to the table of rejects."""
+        return self._call(self.names, "nullstr = '', strict_mode = true")
+
+    def read_leniently(self) -> str:
+        """Write the call that reads any line. Cells that it does not have are NULL, empty ones empty texts."""
+        return self._call(
+            [*self.names, _BEYOND],
+            f"nullstr = {literal(_ABSENT)}, allow_quoted_nulls = false, strict_mode = false, null_padding = true, "
+            "parallel = false",
+        )
+
+    def _call(self, names: list[str], options: str) -> str:
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+        return f"""read_csv(
+            {path_list(self.paths)}, auto_detect = false, header = true, columns = {{{columns}}},
+            delim = {literal(self.delimiter)}, quote = {literal(self.quote)}, escape = {literal(self.quote)},
+            skip = {self.skipped}, max_line_size = {_LONGEST_LINE}, {options}{compression(self.paths)},
+            store_rejects = true, rejects_table = '{_REJECTS}', rejects_scan = '{_SCANS}'
+        )"""
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -14,8 +14,10 @@ from .accounting import Accounting
 from .adapter import Adapter, AdapterFile
 from .cdm import VERSIONS, roles, storage_type, table, tables
 from .mapping import code_targets_sql, unit_targets
+from .reading import is_absent
 from .records import CODE, DESCRIPTION, ROW, VOCABULARY, Shape, typed_records
 from .route import FILE, SOURCE_ROW, routed, rows_of
+from .source import Source
 from .workspace import BUILD, CDM, Workspace, to_sql
 
 _FIRST = (  # tables that others refer to; those up to person need no person
@@ -55,12 +57,12 @@ class Filling:
                 f"CREATE TABLE IF NOT EXISTS {identifier(CDM, name)} ({columns}, {FILE} INTEGER, {SOURCE_ROW} BIGINT)"
             )
 
-    def fill(self, is_absent: Callable[[AdapterFile], bool], progress: Callable[[str], None]) -> None:
-        """Run the files, tables that others refer to first."""
+    def fill(self, source: Source, progress: Callable[[str], None]) -> None:
+        """Run the files that ``source`` has tables for, tables that others refer to first."""
         named = [file.cdm_table for file in self.adapter.files if file.cdm_table]
         for cdm_table in (*_FIRST, *(name for name in dict.fromkeys(named) if name not in _FIRST)):
             for file in self.adapter.of_table(cdm_table):
-                if not is_absent(file):
+                if not is_absent(file, source):
                     progress(f"Filling {cdm_table}")
                     self._fill(file)
 
@@ -70,6 +72,9 @@ class Filling:
         raw = self.work.relation(f"{BUILD}.raw")
         persons = None if file.cdm_table in _WITHOUT_PERSON else self.work.relation(f"{CDM}.person")
         records = self.work.keep("records", typed_records(shape, raw, persons))
+        tells_rows = ROW in shape.columns
+        if tells_rows:
+            self.accounting.check_rows(file)
         targets = self._map_codes(shape, records)
         mapped = self._map_columns(shape, records)
         kept = routed(shape, self.version, records, targets, self.work.relation(f"{BUILD}.concept"))
@@ -80,7 +85,7 @@ class Filling:
             names = ", ".join(identifier(name) for name in rows.columns)
             self.work.con.execute(f"INSERT INTO {identifier(CDM, destination)} ({names}) {to_sql(rows)}")
         self.accounting.note_lost(shape, records)
-        self.accounting.set_aside(file, ROW in {name.lower() for name in shape.columns})
+        self.accounting.set_aside(file, tells_rows)
 
     def _select(self, file: AdapterFile) -> Shape:
         self.work.run(file, f"CREATE OR REPLACE VIEW {BUILD}.selected AS {file.sql}")
@@ -126,24 +131,27 @@ class Filling:
 
     def _map_columns(self, shape: Shape, records: ir.Table) -> dict[str, ir.Table]:
         """Map the codes of columns beside the main one, and units."""
-        mapped = {}
-        for name in shape.coded_columns:
-            value = f"{name}_source_value"
-            if value not in records.columns:
-                raise OmopsqlError(f"{shape.file.name}.sql selects {name}_vocabulary_id, but no {value}")
-            codes = records.select(**{VOCABULARY: records[f"{name}_vocabulary_id"], CODE: records[value]}).distinct()
-            self.work.keep("codes", codes.filter(codes[CODE].notnull()))
-            targets = self._map_each("targets_of_column")
-            concept = "value_as_concept_id" if name == "value" else f"{name}_concept_id"
-            self.work.keep(f"targets_{name}", targets.filter(targets["part"] == 0).select(
-                **{"of_vocabulary": targets[VOCABULARY], "of_code": targets[CODE],
-                   f"mapped_{concept}": targets["target_concept_id"],
-                   f"mapped_{name}_source_concept_id": targets["source_concept_id"]}))  # fmt: skip
-            mapped[name] = self.work.relation(f"{BUILD}.targets_{name}")
+        mapped = {name: self._map_column(shape, records, name) for name in shape.coded_columns}
         if "unit_source_value" in records.columns and "unit" not in mapped:
             units = records.select(unit=records["unit_source_value"]).distinct()
-            self.work.keep(
+            mapped["unit"] = self.work.keep(
                 "units", unit_targets(units.filter(units["unit"].notnull()), self.work.relation(f"{BUILD}.concept"))
             )
-            mapped["unit"] = self.work.relation(f"{BUILD}.units")
         return mapped
+
+    def _map_column(self, shape: Shape, records: ir.Table, name: str) -> ir.Table:
+        """Map the codes of one column to the first target of each."""
+        value = f"{name}_source_value"
+        if value not in records.columns:
+            raise OmopsqlError(f"{shape.file.name}.sql selects {name}_vocabulary_id, but no {value}")
+        codes = records.select(**{VOCABULARY: records[f"{name}_vocabulary_id"], CODE: records[value]}).distinct()
+        self.work.keep("codes", codes.filter(codes[CODE].notnull()))
+        targets = self._map_each("targets_of_column")
+        concept = "value_as_concept_id" if name == "value" else f"{name}_concept_id"
+        selected = {
+            "of_vocabulary": targets[VOCABULARY],
+            "of_code": targets[CODE],
+            f"mapped_{concept}": targets["target_concept_id"],
+            f"mapped_{name}_source_concept_id": targets["source_concept_id"],
+        }
+        return self.work.keep(f"targets_{name}", targets.filter(targets["part"] == 0).select(**selected))

@@ -49,13 +49,15 @@ def _adopt_others(adapter: Adapter, source: Source) -> None:
             continue
         held = next((other for other in others if other in source.makers), None)
         if held is None and ANY_OTHER in others:
-            held = _only_other(source, name, {*every, *others})
+            held = _only_other(source, name, {*every, *others}, is_optional=all(read.is_optional for read in reads))
         if held is not None:
             source.rename(held, name)
 
 
-def _only_other(source: Source, name: str, named: set[str]) -> str:
+def _only_other(source: Source, name: str, named: set[str], *, is_optional: bool) -> str | None:
     unnamed = sorted(source.makers.keys() - named)
+    if is_optional and not unnamed:
+        return None
     if len(unnamed) != 1:
         has = ", ".join(unnamed) or "none"
         raise OmopsqlError(f"{source.name} must hold {name}, or one other table; other tables: {has}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from functools import cache
 from pathlib import Path
 
 from omopsql.errors import OmopsqlError
@@ -11,10 +9,7 @@ from omopsql.quoting import literal
 from omopsql.registry import expression
 from omopsql.session import Caller
 
-from .cdm import tables
-from .current_vocabulary import folder_in_use
 from .export import EVIDENCE
-from .run import harmonize as run
 
 
 def _evidence(cdm: str, name: str) -> str:
@@ -87,43 +82,3 @@ def lineage(caller: Caller, cdm: str) -> str:
     cdm_table and cdm_key name the row; source_row counts from 1.
     """
     return f"SELECT cdm_table, cdm_key, source_table, source_row, adapter_file FROM {_evidence(cdm, 'lineage')}"
-
-
-@expression(
-    family="harmonize",
-    examples=("SELECT count(*) FROM omopsql.harmonize('demo', 'omopsql_demo/source', 'person') --> 2000",),
-)
-def harmonize(
-    caller: Caller, adapter: str, source: str, cdm_table: str, vocabulary: str | None = None, version: str = "5.4"
-) -> str:
-    """Harmonize a source and return one table of the CDM that it becomes.
-
-    adapter is the name of an adapter or the path of a folder of your own; source a folder of files, a DuckDB file or a
-    PostgreSQL address; vocabulary a folder that omopsql vocabulary load made, or one with the vocabulary's files, by
-    default the vocabulary in use. The whole CDM is made once in a session; to keep it, use the command omopsql
-    harmonize.
-    """
-    if vocabulary is None:
-        with caller.cursor() as cursor:
-            vocabulary = folder_in_use(cursor)
-    if cdm_table.lower() not in tables(version):
-        raise OmopsqlError(f"{cdm_table} is no table of CDM {version}")
-    folder = _harmonized(adapter, source, vocabulary, version, _newest(source))
-    return f"FROM read_parquet({literal(str(Path(folder.name) / 'cdm' / f'{cdm_table.lower()}.parquet'))})"
-
-
-def _newest(source: str) -> float:
-    """When a source last changed, as far as a file tells."""
-    path = Path(source)
-    files = path.rglob("*") if path.is_dir() else [path] if path.is_file() else []
-    return max((file.stat().st_mtime for file in files), default=0.0)
-
-
-@cache
-def _harmonized(
-    adapter: str, source: str, vocabulary: str, version: str, changed: float
-) -> tempfile.TemporaryDirectory[str]:
-    """Harmonize into a folder that goes when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="omopsql-")
-    run(adapter, source, vocabulary, Path(folder.name) / "cdm", version)
-    return folder

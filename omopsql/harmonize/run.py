@@ -20,7 +20,7 @@ from .derive import derived_sql
 from .export import export
 from .filling import Filling
 from .outcomes import NOTE, SET_ASIDE
-from .reading import create_source_views, is_absent
+from .reading import create_source_views
 from .source import open_source
 from .vocabulary import open_vocabulary
 from .vocabulary_tables import create_vocabulary
@@ -61,15 +61,17 @@ def harmonize(
     read = read_adapter(adapter, version)
     with nullcontext(con) if con is not None else closing(omopsql.connect()) as database:
         work = Workspace(_prepared(database))
+        progress(f"Reading {vocabulary}")
         create_vocabulary(work.con, open_vocabulary(work.con, vocabulary), BUILD, CDM, read.concept_map)
-        opened = open_source(work.con, source)
         progress(f"Reading {source}")
+        opened = open_source(work.con, source)
         accounting = Accounting(work, opened, version, create_source_views(work, read, opened))
         filling = Filling(work, read, version, accounting)
         filling.create_tables()
-        filling.fill(lambda file: is_absent(file, opened), progress)
+        filling.fill(opened, progress)
         accounting.drop_unknown_references()
         _derive(work, version, {file.cdm_table for file in filling.files}, progress)
+        progress("Accounting for every row")
         report = accounting.report(filling.files)
         if strict:
             _refuse(report)
@@ -100,7 +102,7 @@ def _derive(work: Workspace, version: str, given: set[str | None], progress: Pro
 
 def _refuse(report: pa.Table) -> None:
     for table_name, outcome, reason, rows, example in zip(*(c.to_pylist() for c in report.columns), strict=True):
-        is_lost = outcome == SET_ASIDE and reason != UNREAD
+        is_lost = outcome == SET_ASIDE and not reason.startswith(UNREAD)
         if is_lost or (outcome == NOTE and reason.startswith(UNKNOWN_CODE)):
             told = f" ({example})" if example else ""
             raise OmopsqlError(f"{table_name}: {rows} rows: {reason}{told}; mend them, or run without --strict")

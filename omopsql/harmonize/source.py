@@ -6,9 +6,9 @@ Tables are made only when an adapter reads them. Each gets a column ``source_row
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -17,8 +17,9 @@ from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier, literal
 from omopsql.relation import Listed, listed
 
-from .csv_source import CSV_SUFFIXES, count_csv_rows, create_csv_table
+from .csv_source import CSV_SUFFIXES, Rejected, count_csv_rows, create_csv_table
 from .fhir import create_fhir_tables, is_fhir
+from .paths import compression, path_list
 from .postgresql import open_postgresql
 
 SCHEMA = "source"  # what adapters read
@@ -40,7 +41,7 @@ class Source:
     makers: dict[str, Callable[[], None]]
     spelled: dict[str, str]
     counters: dict[str, Callable[[], int]] = field(default_factory=dict)
-    rejected: dict[str, tuple[int, str]] = field(default_factory=dict)
+    rejected: dict[str, Rejected] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
 
     def make(self, table: str) -> str:
@@ -113,7 +114,7 @@ def _files(con: duckdb.DuckDBPyConnection, name: str, paths: list[Path]) -> Sour
     for table, of_table in by_table.items():
         source.makers[table] = _file_maker(con, source, table, of_table)
         if all(_kind(path) == "csv" for path in of_table):
-            source.counters[table] = partial(count_csv_rows, con, of_table)
+            source.counters[table] = _csv_counter(con, source, table, of_table)
         source.spelled[table] = table
     return source
 
@@ -127,17 +128,31 @@ def _file_maker(con: duckdb.DuckDBPyConnection, source: Source, table: str, path
             raise OmopsqlError(
                 f"{source.name}: table {table} stands in files of several kinds; keep one: {paths[0]} ..."
             )
-        try:
+        with _naming(paths[0]):
             if kinds == {"csv"}:
-                rejected = create_csv_table(con, target, paths)
-                if rejected[0]:
-                    source.rejected[table] = rejected
+                source.rejected[table] = create_csv_table(con, target, paths)
             else:
                 _create_typed(con, target, paths, kinds.pop())
-        except duckdb.Error as error:
-            raise OmopsqlError(f"{paths[0]} cannot be read: {first_line(error)}") from error
 
     return make
+
+
+def _csv_counter(con: duckdb.DuckDBPyConnection, source: Source, table: str, paths: list[Path]) -> Callable[[], int]:
+    def count() -> int:
+        with _naming(paths[0]):
+            rows, source.rejected[table] = count_csv_rows(con, paths)
+        return rows
+
+    return count
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let DuckDB's error name the file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise OmopsqlError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def _kind(path: Path) -> str:
@@ -147,17 +162,17 @@ def _kind(path: Path) -> str:
 
 def _create_typed(con: duckdb.DuckDBPyConnection, target: str, paths: list[Path], kind: str) -> None:
     """Parquet is read in place; JSON records are loaded, nested values as JSON."""
-    listed = "[" + ", ".join(literal(str(path)) for path in paths) + "]"
+    files = path_list(paths)
     if kind == "parquet" and len(paths) == 1:
-        read = f"read_parquet({listed}, file_row_number = true)"
+        read = f"read_parquet({files}, file_row_number = true)"
         con.execute(
             f"CREATE VIEW {target} AS SELECT file_row_number + 1 AS source_row, * EXCLUDE (file_row_number) FROM {read}"
         )
         return
     read = (
-        f"read_parquet({listed}, union_by_name = true)"
+        f"read_parquet({files}, union_by_name = true)"
         if kind == "parquet"
-        else f"read_json({listed}, maximum_depth = 2)"
+        else f"read_json({files}, maximum_depth = 2{compression(paths)})"
     )
     con.execute(f"CREATE TABLE {target} AS SELECT row_number() OVER () AS source_row, * FROM {read}")
 

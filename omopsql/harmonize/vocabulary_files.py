@@ -6,10 +6,8 @@ Athena writes tab-separated texts without quoting: a quote is part of the text. 
 from __future__ import annotations
 
 import csv
-import gzip
 from dataclasses import dataclass
 from functools import cache
-from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -18,6 +16,7 @@ from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier, literal
 
 from .cdm import VOCABULARY_TABLES, Field, storage_type, table
+from .paths import compression, open_text, path_list
 
 NEEDED = {
     "concept": ("concept_id", "concept_name", "domain_id", "vocabulary_id", "standard_concept", "concept_code"),
@@ -89,7 +88,7 @@ def open_files(cursor: duckdb.DuckDBPyConnection, folder: str | Path) -> dict[st
                 f"the vocabulary {folder} has no file for {name}; {name.upper()}.csv of an Athena download, or "
                 f"{name}.csv or {name}.parquet, must be there"
             )
-    return {name: _open(cursor, name, path) for name, path in paths.items()}
+    return {name: open_file(cursor, name, path) for name, path in paths.items()}
 
 
 def _paths(root: Path) -> dict[str, Path]:
@@ -104,7 +103,11 @@ def _paths(root: Path) -> dict[str, Path]:
     return found
 
 
-def _open(cursor: duckdb.DuckDBPyConnection, name: str, path: Path) -> VocabularyFile:
+def open_file(cursor: duckdb.DuckDBPyConnection, name: str, path: Path) -> VocabularyFile:
+    """Find the columns of a file that holds the vocabulary table ``name``.
+
+    Raises OmopsqlError when a needed column is missing, or stands there twice, or the file cannot be read.
+    """
     file = _open_text(name, path) if not path.name.lower().endswith(_PARQUET) else _open_parquet(cursor, name, path)
     needed = (*NEEDED.get(name, ()), *_NEEDED_IF_PRESENT.get(name, ()), *(CODE_MAP_TYPES if name == CODE_MAP else ()))
     for column in needed:
@@ -114,7 +117,7 @@ def _open(cursor: duckdb.DuckDBPyConnection, name: str, path: Path) -> Vocabular
 
 
 def _open_parquet(cursor: duckdb.DuckDBPyConnection, name: str, path: Path) -> VocabularyFile:
-    sql = f"read_parquet({literal(escape(str(path)))})"
+    sql = f"read_parquet({path_list([path])})"
     try:
         described = cursor.execute(f"DESCRIBE FROM {sql}").fetchall()
     except duckdb.Error as error:
@@ -124,8 +127,7 @@ def _open_parquet(cursor: duckdb.DuckDBPyConnection, name: str, path: Path) -> V
 
 def _open_text(name: str, path: Path) -> VocabularyFile:
     """Read the header. Tabs in it mean Athena's form; only a quoted header means quoted texts then."""
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open_text(path) as file:
         header = file.readline().rstrip("\r\n")
     delimiter = next((mark for mark in "\t,;|" if mark in header), ",")
     quote = '"' if delimiter != "\t" or header.startswith('"') else ""
@@ -135,8 +137,9 @@ def _open_text(name: str, path: Path) -> VocabularyFile:
         raise OmopsqlError(f"{path} has two columns of one name: {header}")
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in names)
     sql = (
-        f"read_csv({literal(escape(str(path)))}, auto_detect = false, header = true, columns = {{{columns}}}, "
-        f"delim = {literal(delimiter)}, quote = {literal(quote)}, escape = {literal(quote)}, nullstr = '')"
+        f"read_csv({path_list([path])}, auto_detect = false, header = true, columns = {{{columns}}}, "
+        f"delim = {literal(delimiter)}, quote = {literal(quote)}, escape = {literal(quote)}, nullstr = ''"
+        f"{compression([path])})"
     )
     return VocabularyFile(name, path, dict.fromkeys(names, "VARCHAR"), sql)
 
