@@ -15,7 +15,7 @@ from sound_cdm import ABSENT, NOT_STANDARD, OTHER, ROWS, SoundCdm
 import omopsql
 from omopsql.quality import run
 from omopsql.quality.checks import Check, bound, check_types, checks
-from omopsql.quality.counting import Counts
+from omopsql.quality.counts import Counts
 from omopsql.quality.judging import Judgement
 from omopsql.quality.opened import Cdm
 

@@ -18,7 +18,7 @@ from . import conditions as c
 from .checks import Check
 from .conditions import JOINED as PREFIX
 from .conditions import Examined
-from .counting import Counts
+from .counts import Counts
 from .opened import Cdm
 from .rules import JOINED, Rows, rule_of
 from .templates import ROWS, Template, to_sql

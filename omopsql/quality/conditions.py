@@ -7,6 +7,7 @@ its answers: https://ohdsi.github.io/DataQualityDashboard. A condition that is N
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import ibis
@@ -125,17 +126,22 @@ def _two_digits(number: ir.NumericColumn) -> ir.StringValue:
     return (ibis.literal("0") + number.cast("string")).right(2).fill_null("01")
 
 
+@ibis.udf.scalar.builtin(name="add")
+def _later(day: date, days: int) -> date:
+    """DuckDB's date some days later: a date still, where an interval makes a timestamp of it."""
+
+
 def is_long_after_death(at: Examined) -> ir.BooleanValue:
     """More than 60 days after death."""
-    return at.day > at.joined("death_date").cast("date") + ibis.interval(days=DAYS_AFTER_DEATH)
+    return at.day > _later(at.joined("death_date").cast("date"), DAYS_AFTER_DEATH)
 
 
 def is_outside_visit(at: Examined) -> ir.BooleanValue:
     """More than 7 days before the visit's start or after its end."""
-    week = ibis.interval(days=DAYS_AROUND_VISIT)
-    start, end = at.joined("visit_start_date").cast("date"), at.joined("visit_end_date").cast("date")
+    first = _later(at.joined("visit_start_date").cast("date"), -DAYS_AROUND_VISIT)
+    last = _later(at.joined("visit_end_date").cast("date"), DAYS_AROUND_VISIT)
     moment = at.field if at.field.type().is_temporal() else at.day
-    return (moment < start - week) | (moment > end + week)
+    return (moment < first) | (moment > last)
 
 
 def is_no_concept(at: Examined) -> ir.BooleanValue:

@@ -15,19 +15,12 @@ from omopsql.quoting import identifier, literal
 from . import conditions as c
 from .checks import Check, bound
 from .conditions import JOINED as PREFIX
+from .counts import Counts
 from .keys import differ
 from .opened import Cdm, Family
+from .references import is_joined_key, missing, references
 from .rules import JOINED, Rows, Rule, others_of, rule_of
 from .templates import Shape, aggregates, queries
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many rows violate a check, of how many; or why that cannot be told."""
-
-    violated: int | None = None
-    examined: int | None = None
-    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,9 +107,17 @@ def count(cdm: Cdm, checks: Iterable[Check], today: date) -> dict[Check, Counts]
     A value that cannot be read, such as a text in a column of dates, fails a scan. Its checks are then asked one by
     one, and those that fail say why.
     """
-    sides = [
-        Side(check, rule, is_violated) for check in checks if (rule := rule_of(check)) for is_violated in (True, False)
-    ]
+    ruled = {check: rule for check in checks if (rule := rule_of(check))}
+    keys = {check: rule for check, rule in ruled.items() if is_joined_key(check)}
+    counts = _count(cdm, keys, today)
+    unique = {check.cdm_table for check in keys if counts[check].violated == 0}
+    found_by_join = references(ruled, unique)
+    counts |= _count(cdm, {check: rule for check, rule in (ruled | found_by_join).items() if check not in keys}, today)
+    return counts | {check: missing(check, counts) for check in found_by_join}
+
+
+def _count(cdm: Cdm, ruled: dict[Check, Rule], today: date) -> dict[Check, Counts]:
+    sides = [Side(check, rule, is_violated) for check, rule in ruled.items() for is_violated in (True, False)]
     counters: dict[bool, Counter] = {False: _Shared(cdm, sides), True: _Alone(cdm, sides)}
     groups: dict[tuple[str, Rows, bool], list[Side]] = defaultdict(list)
     for side in sides:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .checks import Check
-from .counting import Counts
+from .counts import Counts
 
 ERA, PERSONS = "measureConditionEraCompleteness", "measurePersonCompleteness"
 TABLE, FIELD, COMPLETENESS = "cdmTable", "cdmField", "measureValueCompleteness"

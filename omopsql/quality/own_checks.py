@@ -18,7 +18,7 @@ from omopsql.errors import OmopsqlError, first_line
 from omopsql.quoting import identifier
 
 from .checks import Check, CheckType, check_of, check_types, checks
-from .counting import Counts
+from .counts import Counts
 from .opened import Cdm
 
 THRESHOLDS = "thresholds.csv"

@@ -9,7 +9,7 @@ from omopsql.quoting import identifier
 
 from . import concept_fields, counting, own_checks, single_concepts
 from .checks import Check
-from .counting import Counts
+from .counts import Counts
 from .judging import COMPLETENESS, FIELD, TABLE, Judgement, Presence, judge
 from .opened import Cdm
 from .rules import Rows, needs, problem, rule_of

@@ -16,7 +16,7 @@ from .checks import Check
 from .concept_fields import Field, values
 from .conditions import JOINED as PREFIX
 from .conditions import Examined, is_of_other_gender
-from .counting import Counts
+from .counts import Counts
 from .opened import Cdm
 from .rules import ANY, NUMBERS, Need
 from .templates import to_sql
