@@ -20,6 +20,8 @@ import omopsql
 from omopsql.errors import OmopsqlError
 from omopsql.harmonize.folders import completed_folder
 from omopsql.harmonize.run import harmonize
+from omopsql.quality.asked import Asked
+from omopsql.quality.check_cdm import checked
 from omopsql.quoting import identifier, literal
 from omopsql.sql_files import sql_folder
 
@@ -175,8 +177,18 @@ def _harmonize(demo: Demo) -> int:
     return sum(done.rows.values())
 
 
+def _check(demo: Demo) -> int:
+    quality = demo.folder / "quality"
+    quality.mkdir()
+    with demo.con.cursor() as cursor:
+        checks = checked(cursor, Asked(str(demo.cdm), vocabulary=str(demo.vocabulary)))
+        cursor.from_arrow(checks).write_parquet(str(quality / "checks.parquet"))
+    return checks.num_rows
+
+
 STEPS = (
     Step("extracts of a simulated hospital", "source", _simulate),
     Step("a vocabulary of well-known concepts", "vocabulary", _copy_vocabulary),
     Step("the OMOP CDM of the hospital", "cdm", _harmonize),
+    Step("OHDSI's checks of the CDM", "quality", _check),
 )

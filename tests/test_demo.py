@@ -221,7 +221,7 @@ def test_the_command_says_what_it_made_and_what_to_do_next(folder):
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     assert [path.name for path in folder.iterdir()] == ["omopsql_demo"]
-    folders = ["cdm", "demo.json", "source", "vocabulary"]
+    folders = ["cdm", "demo.json", "quality", "source", "vocabulary"]
     assert sorted(path.name for path in (folder / "omopsql_demo").iterdir()) == folders
     told = json.loads((folder / "omopsql_demo" / "demo.json").read_text())
     assert told == {"omopsql": omopsql.__version__, "patients": 60, "seed": 4}
@@ -274,3 +274,14 @@ def test_a_failed_demo_leaves_the_old_one(folder, monkeypatch):
 def test_a_number_of_patients_that_is_none(folder, patients):
     assert run("demo", "--patients", patients).exit_code == 2
     assert list(folder.iterdir()) == []
+
+
+def test_the_demo_keeps_ohdsis_rules_of_form(con, demo_folder):
+    failed = con.execute(
+        f"""SELECT checkId, numViolatedRows FROM '{demo_folder}/quality/checks.parquet'
+        WHERE failed = 1 AND severity = 'fatal' AND checkName NOT IN ('cdmTable', 'cdmField')"""
+    ).fetchall()
+    assert failed == []
+    assert con.execute(
+        f"SELECT count(*), sum(passed) > 600 FROM '{demo_folder}/quality/checks.parquet'"
+    ).fetchall() == [(2374, True)]

@@ -318,3 +318,22 @@ def test_the_vocabulary_in_use_is_the_default(con, folders):
     con.execute(f"FROM omopsql.use_vocabulary('{vocabulary}')").fetchall()
     counted = f"SELECT count(*) FROM omopsql.harmonize('{adapter}', '{source}', 'death')"
     assert con.execute(counted).fetchall() == [(1,)]
+
+
+def test_every_record_of_a_source_row_has_a_key_of_its_own(folders, tmp_path):
+    adapter, source, vocabulary = folders
+    (Path(adapter) / "measurement.sql").write_text(
+        "-- @reads laboratory (patient_no, loinc, value, taken)\n"
+        "SELECT source_row, patient_no AS person_id, unnest([loinc, loinc, 'T22']) AS measurement_source_value,\n"
+        "    'LOINC' AS source_vocabulary_id, unnest(['1', '1', '3']) AS value_source_value,\n"
+        "    taken AS measurement_datetime\n"
+        "FROM laboratory\n"
+    )
+    made = [harmonize(adapter, source, vocabulary, tmp_path / name).folder for name in ("one", "two")]
+    columns = ("measurement_id", "person_id", "measurement_source_value", "value_source_value")
+    first, second = (rows(folder, "measurement", *columns) for folder in made)
+    assert len({key for key, *_ in first}) == len(first) == 9
+    assert first == second
+    with omopsql.connect() as con:
+        lineage = f"SELECT count(DISTINCT cdm_key), count(DISTINCT source_row) FROM omopsql.lineage('{made[0]}')"
+        assert con.execute(f"{lineage} WHERE cdm_table = 'measurement'").fetchall() == [(9, 3)]

@@ -4,6 +4,7 @@ import click
 
 from omopsql import __version__
 
+from .check import check
 from .completion import completion
 from .demo import demo
 from .failures import Verbs
@@ -39,5 +40,5 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (demo, vocabulary, harmonize, fit, synthesize, query, functions, completion):
+for verb in (demo, vocabulary, harmonize, check, fit, synthesize, query, functions, completion):
     main.add_command(verb)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import ibis
 import ibis.expr.types as ir
 
 from omopsql.errors import OmopsqlError
@@ -15,7 +16,7 @@ from .adapter import Adapter, AdapterFile
 from .cdm import VERSIONS, roles, storage_type, table, tables
 from .mapping import code_targets_sql, unit_targets
 from .reading import is_absent
-from .records import CODE, DESCRIPTION, ROW, VOCABULARY, Shape, typed_records
+from .records import CODE, DESCRIPTION, REPEAT, REPEATS, ROW, VOCABULARY, Shape, typed_records
 from .route import FILE, SOURCE_ROW, routed, rows_of
 from .source import Source
 from .workspace import BUILD, CDM, Workspace, to_sql
@@ -71,7 +72,7 @@ class Filling:
         shape = self._select(file)
         raw = self.work.relation(f"{BUILD}.raw")
         persons = None if file.cdm_table in _WITHOUT_PERSON else self.work.relation(f"{CDM}.person")
-        records = self.work.keep("records", typed_records(shape, raw, persons))
+        records = self._number_repeats(self.work.keep("records", typed_records(shape, raw, persons)))
         tells_rows = ROW in shape.columns
         if tells_rows:
             self.accounting.check_rows(file)
@@ -86,6 +87,15 @@ class Filling:
             self.work.con.execute(f"INSERT INTO {identifier(CDM, destination)} ({names}) {to_sql(rows)}")
         self.accounting.note_lost(shape, records)
         self.accounting.set_aside(file, tells_rows)
+
+    def _number_repeats(self, records: ir.Table) -> ir.Table:
+        """Number the records of a source row, where one has several: by what they hold, so that their keys stay."""
+        counted = f"SELECT max(n) FROM (SELECT count(*) AS n FROM {BUILD}.records GROUP BY {ROW})"
+        most = self.work.con.execute(counted).fetchall()[0][0] or 0
+        if most <= 1:
+            return records
+        place = ibis.row_number().over(group_by=records[ROW], order_by=[records[name] for name in records.columns])
+        return self.work.keep("records", records.mutate(**{REPEAT: place, REPEATS: ibis.literal(most, "int64")}))
 
     def _select(self, file: AdapterFile) -> Shape:
         self.work.run(file, f"CREATE OR REPLACE VIEW {BUILD}.selected AS {file.sql}")

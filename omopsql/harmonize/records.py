@@ -19,6 +19,7 @@ from .cdm import Field, Roles, storage_type
 
 ROW, VOCABULARY, CODE, DESCRIPTION = "source_row", "source_vocabulary_id", "source_code", "source_code_description"
 SET_ASIDE, EXAMPLE = "set_aside", "example"
+REPEAT, REPEATS = "record_of_row", "records_of_row"  # where a source row becomes several records: which, of how many
 _OWN = (ROW, VOCABULARY, CODE, DESCRIPTION, SET_ASIDE)
 _KEYS = ("person", "visit_occurrence", "visit_detail", "provider", "care_site", "location", "payer_plan_period")
 _DATES = ("DATE", "TIMESTAMP")

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from .cdm import Field, Roles, roles, table, table_of_domain
-from .records import CODE, ROW, VOCABULARY, Shape
+from .records import CODE, REPEAT, REPEATS, ROW, VOCABULARY, Shape
 
 ROUTED = (
     "condition_occurrence",
@@ -129,8 +129,9 @@ def _or_nothing(value: ir.Value, field: Field) -> ir.Value:
 
 
 def _key(shape: Shape, rows: ir.Table, key: str, destination: str, file_number: int) -> ir.IntegerValue:
-    """The source's own key, or one made of the file, the row and the target's number."""
-    made = rows[ROW] * _TARGETS_OF_A_ROW + rows["part"] + file_number * _ROWS_OF_A_FILE
+    """The source's own key, or one made of the file, the row, the record of the row and the target's number."""
+    record = rows[ROW] * rows[REPEATS] + rows[REPEAT] if REPEAT in rows.columns else rows[ROW]
+    made = record * _TARGETS_OF_A_ROW + rows["part"] + file_number * _ROWS_OF_A_FILE
     if key not in rows.columns or shape.file.cdm_table != destination:
         return made
     return ibis.ifelse((rows["part"] == 0) & rows[key].notnull(), rows[key], made)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from omopsql.registry import routine
 from omopsql.session import Caller
 
+from .asked import Asked
 from .check_cdm import checked
 from .judge import read_results
 from .templates import to_sql
@@ -63,7 +64,7 @@ def check_delta(caller: Caller, before: str, after: str) -> pa.Table:
 
 def _results(cursor: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
     if Path(source).is_dir() or _is_schema(cursor, source):
-        return checked(cursor, source)
+        return checked(cursor, Asked(source))
     return read_results(cursor, source)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,8 +16,10 @@ import ibis.expr.types as ir
 from omopsql.errors import OmopsqlError
 from omopsql.harmonize.cdm import VERSIONS, VOCABULARY_TABLES, storage_type, tables
 from omopsql.harmonize.cdm_source import cdm_relations
+from omopsql.harmonize.current_vocabulary import folder_in_use
+from omopsql.harmonize.vocabulary_files import open_files, typed_sql
 from omopsql.quoting import identifier
-from omopsql.relation import Relation
+from omopsql.relation import Relation, describe
 
 _VIEW = "omopsql_{}"
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -73,13 +77,20 @@ class Table:
 class Cdm:
     """The tables of a CDM as views of one cursor, which is the only place that they are seen from."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, cdm: str, version: str | None = None) -> None:
-        """Open ``cdm``, a folder or a schema. Raises OmopsqlError when it is none, or for an unknown version."""
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, cdm: str, version: str | None = None, vocabulary: str | None = None
+    ) -> None:
+        """Open ``cdm``, a folder or a schema; tables of the vocabulary that it lacks come from the folder of that name.
+
+        Without one, they come from the vocabulary in use. Raises OmopsqlError when there is no such CDM or vocabulary,
+        or for an unknown version.
+        """
         if version is not None and version not in VERSIONS:
             raise OmopsqlError(f"CDM version {version!r} is unknown; known are {', '.join(VERSIONS)}")
         self.cursor = cursor
         self.name = cdm
-        relations = {name: _typed(cursor, name, found) for name, found in cdm_relations(cursor, cdm).items()}
+        own = {name: _typed(cursor, name, found) for name, found in cdm_relations(cursor, cdm).items()}
+        relations = _of_vocabulary(cursor, vocabulary, own) | own
         self._selects = {name: _select(relation) for name, relation in relations.items()}
         self.tables = {name: _table(cursor, name, self._selects[name], relations[name]) for name in relations}
         self.version = version or self._told_version()
@@ -100,6 +111,18 @@ class Cdm:
         rows = self.cursor.execute(f"SELECT CAST(cdm_version AS VARCHAR) FROM {identifier(source.view)}").fetchall()
         told = " ".join(str(row[0]) for row in rows)
         return next((version for version in VERSIONS if version in told), VERSIONS[-1])
+
+
+def _of_vocabulary(cursor: duckdb.DuckDBPyConnection, folder: str | None, own: Collection[str]) -> dict[str, Relation]:
+    """The tables of a vocabulary that the CDM lacks: of the folder, or else of the vocabulary in use, if any."""
+    if folder is None:
+        with suppress(OmopsqlError):
+            folder = None if "concept" in own else folder_in_use(cursor)
+    if folder is None:
+        return {}
+    files = open_files(cursor, Path(folder))
+    missing = {name: file for name, file in files.items() if name in VOCABULARY_TABLES and name not in own}
+    return {name: describe(cursor, str(file.path), f"({typed_sql(file)})") for name, file in missing.items()}
 
 
 def _typed(cursor: duckdb.DuckDBPyConnection, name: str, relation: Relation) -> Relation:
@@ -129,8 +152,11 @@ def _wanted(name: str) -> dict[str, str]:
 
 def _select(relation: Relation) -> str:
     """The rows of a table, with the columns' names in lower case."""
-    columns = ", ".join(f"{identifier(column)} AS {identifier(column.lower())}" for column in relation.columns)
-    return f"SELECT {columns} FROM {relation.sql}"
+    columns = (
+        identifier(column) if column.islower() else f"{identifier(column)} AS {identifier(column.lower())}"
+        for column in relation.columns
+    )
+    return f"SELECT {', '.join(columns)} FROM {relation.sql}"
 
 
 def _table(cursor: duckdb.DuckDBPyConnection, name: str, select: str, relation: Relation) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from datetime import date
 
+import duckdb
 import ibis.expr.types as ir
 
 from omopsql.errors import OmopsqlError
@@ -13,7 +14,7 @@ from omopsql.registry import expression
 from omopsql.session import Caller
 
 from . import own_checks, single_concepts
-from .check_cdm import day
+from .asked import Asked
 from .checks import Check
 from .examined import examine, rows_of
 from .judging import FIELD, TABLE
@@ -33,6 +34,7 @@ def violations(
     cdm: str,
     check_id: str,
     version: str | None = None,
+    vocabulary: str | None = None,
     checks: str | None = None,
     today: str | None = None,
 ) -> str:
@@ -42,15 +44,14 @@ def violations(
     values, persons or duplicates returns every row that takes part. Checks of whole tables and fields have no rows.
     """
     with caller.cursor() as cursor:
-        opened = Cdm(cursor, cdm, version)
-        return opened.standing_alone(violating_sql(opened, _find(opened, check_id, checks), day(today)))
+        return _standing_alone(cursor, Asked(cdm, version, vocabulary, None, checks, today), check_id)
 
 
 @expression(
     family="quality",
     examples=(
         "SELECT query LIKE '%gender_concept_id%' FROM omopsql.check_sql('omopsql_demo/cdm', "
-        "'field_isrequired_person_gender_concept_id') --> true",
+        "'field_isrequired_person_gender_concept_id') --> True",
     ),
 )
 def check_sql(
@@ -58,6 +59,7 @@ def check_sql(
     cdm: str,
     check_id: str,
     version: str | None = None,
+    vocabulary: str | None = None,
     checks: str | None = None,
     today: str | None = None,
 ) -> str:
@@ -66,19 +68,19 @@ def check_sql(
     The arguments are those of violations. The query runs as it stands on any DuckDB connection.
     """
     with caller.cursor() as cursor:
-        opened = Cdm(cursor, cdm, version)
-        query = opened.standing_alone(violating_sql(opened, _find(opened, check_id, checks), day(today)))
+        query = _standing_alone(cursor, Asked(cdm, version, vocabulary, None, checks, today), check_id)
         return f"SELECT {literal(query)} AS query"
 
 
-def _find(cdm: Cdm, check_id: str, folder: str | None) -> Check:
-    known = {check.check_id: check for check in own_checks.all_checks(cdm.version, folder)}
+def _standing_alone(cursor: duckdb.DuckDBPyConnection, asked: Asked, check_id: str) -> str:
+    cdm = asked.open(cursor)
+    known = {check.check_id: check for check in asked.of(cdm)}
     wanted = check_id.lower().replace(" ", "")
     if wanted not in known:
         near = difflib.get_close_matches(wanted, known, n=1)
         advice = f"; did you mean {near[0]}?" if near else ""
         raise OmopsqlError(f"CDM {cdm.version} has no check {check_id!r}{advice}")
-    return known[wanted]
+    return cdm.standing_alone(violating_sql(cdm, known[wanted], asked.day))
 
 
 def violating_sql(cdm: Cdm, check: Check, today: date) -> str:
