@@ -95,7 +95,7 @@ def _stored_code_map(con: duckdb.DuckDBPyConnection, vocabulary: Vocabulary) -> 
     family="harmonize",
     schema=pa.schema([("vocabulary_table", pa.string()), ("rows", pa.int64())]),
     examples=(
-        "SELECT rows FROM omopsql.use_vocabulary('omopsql_demo/vocabulary') WHERE vocabulary_table = 'concept' --> 266",
+        "SELECT rows FROM omopsql.use_vocabulary('omopsql_demo/vocabulary') WHERE vocabulary_table = 'concept' --> 268",
     ),
 )
 def use_vocabulary(caller: Caller, folder: str) -> pa.Table:
