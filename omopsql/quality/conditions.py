@@ -17,7 +17,8 @@ JOINED = "joined_"  # before the columns of a table that is joined to the rows
 DAYS_AFTER_DEATH = 60
 DAYS_AROUND_VISIT = 7
 FEMALE, MALE = 8532, 8507
-_KEY, _START, _END = "observation_period_id", "observation_period_start_date", "observation_period_end_date"
+PERIOD_KEY = "observation_period_id"
+PERIOD_START, PERIOD_END = "observation_period_start_date", "observation_period_end_date"
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def has_no_record(at: Examined) -> ir.BooleanValue:
 
 def has_overlapping_periods(at: Examined) -> ir.BooleanValue:
     """A person with two observation periods that share a day, or of which one ends the day before the other starts."""
-    one = at.rows.select(person_id=at.field, key=_KEY, start=_START, end=_END)
+    one = at.rows.select(person_id=at.field, key=PERIOD_KEY, start=PERIOD_START, end=PERIOD_END)
     two = one.view()
     day = ibis.interval(days=1)
     share_a_day = (one.start <= two.end) & (one.end >= two.start)

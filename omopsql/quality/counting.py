@@ -19,7 +19,7 @@ from .counts import Counts
 from .keys import differ
 from .opened import Cdm, Family
 from .references import is_joined_key, missing, references
-from .rules import JOINED, Rows, Rule, others_of, rule_of
+from .rules import JOINED, Condition, Rows, Rule, others_of, rule_of
 from .templates import Shape, aggregates, queries
 
 
@@ -47,6 +47,11 @@ class Side:
         return self.rule.violated_alone if self.is_violated else self.rule.examined_alone
 
     @property
+    def condition(self) -> Condition:
+        """Which of the rows count."""
+        return self.rule.violated if self.is_violated else self.rule.examined
+
+    @property
     def field(self) -> str:
         """The column that it is about."""
         return self.check.cdm_field or "person_id"
@@ -56,10 +61,10 @@ class Side:
         families = cdm.tables[self.table].families
         others = others_of(self.check, self.rule) if self.is_alone else None
         return Shape(
-            self.rule.violated if self.is_violated else self.rule.examined,
+            self.condition,
             self.rule.counting,
             families[self.field],
-            families.get(self.check.other_field),
+            None if self.rule.others else families.get(self.check.other_field),
             isinstance(bound(self.check.value, date.min), date),
             tuple(self._more(cdm)),
             cdm.tables[others[0]].families[others[1]] if others else None,
@@ -67,8 +72,7 @@ class Side:
 
     def _more(self, cdm: Cdm) -> Iterable[tuple[str, Family]]:
         own = cdm.tables[self.table].families
-        if self.is_alone:
-            yield from ((column, own[column]) for column in (*_PERIOD, "person_id") if column in own)
+        yield from ((column, own[column]) for column in _NAMED.get(self.condition, ()))
         if self.rows in JOINED:
             joined = JOINED[self.rows]
             families = cdm.tables[joined.table].families
@@ -97,7 +101,10 @@ def _value_sql(value: date | float | str) -> str:
             return literal(value)
 
 
-_PERIOD = ("observation_period_id", "observation_period_start_date", "observation_period_end_date")
+_NAMED: dict[Condition, tuple[str, ...]] = {  # columns that a condition looks at by their names
+    c.has_overlapping_periods: (c.PERIOD_KEY, c.PERIOD_START, c.PERIOD_END),
+    c.person_died: ("person_id",),
+}
 Counter = Callable[[Cdm, list[Side], date], list[int]]
 
 

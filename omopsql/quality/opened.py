@@ -61,12 +61,16 @@ def family(sql_type: str) -> Family:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the CDM: its columns, in lower case, with their DuckDB types and families."""
+    """One table of the CDM: its columns, in lower case, with their DuckDB types and families.
+
+    ``is_small`` tells that its file is small enough to be read as a whole.
+    """
 
     name: str
     view: str
     types: dict[str, str]
     families: dict[str, Family]
+    is_small: bool
 
     @property
     def rows(self) -> ir.Table:
@@ -162,10 +166,11 @@ def _select(relation: Relation) -> str:
 def _table(cursor: duckdb.DuckDBPyConnection, name: str, select: str, relation: Relation) -> Table:
     """Make a view of a table; of a small file a table, which many queries read faster than the file."""
     view = _VIEW.format(name)
-    kind = "TABLE" if _is_small(relation) and name not in _UNREAD else "VIEW"
+    is_small = _is_small(relation)
+    kind = "TABLE" if is_small and name not in _UNREAD else "VIEW"
     cursor.execute(f"CREATE OR REPLACE TEMP {kind} {identifier(view)} AS {select}")
     types = {column.lower(): kind for column, kind in relation.columns.items()}
-    return Table(name, view, types, {column: family(kind) for column, kind in types.items()})
+    return Table(name, view, types, {column: family(kind) for column, kind in types.items()}, is_small)
 
 
 def _is_small(relation: Relation) -> bool:
