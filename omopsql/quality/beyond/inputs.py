@@ -19,10 +19,9 @@ from omopsql.errors import OmopsqlError
 from omopsql.harmonize.cdm import VERSIONS, Field, roles, storage_type, table, tables
 from omopsql.harmonize.cdm_source import cdm_relations
 from omopsql.harmonize.vocabulary import open_vocabulary
+from omopsql.quality.stories import Reads, Story
 from omopsql.quoting import identifier, literal
 from omopsql.relation import describe
-
-from .stories import Reads, Story
 
 EVENT, CODED = "event", "coded"
 _LATEST = VERSIONS[-1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +10,8 @@ from omopsql.errors import OmopsqlError
 from omopsql.quoting import literal
 from omopsql.registry import expression
 from omopsql.session import Caller
-from omopsql.sql_files import sql_folder
+
+from .stories import rows
 
 _NUMBER_LIST = re.compile(r"\s*\[?\s*(\d+(\s*,\s*\d+)*)?\s*\]?\s*")
 
@@ -41,7 +40,6 @@ class Analysis:
 @cache
 def every_analysis() -> tuple[Analysis, ...]:
     """Return all analyses, by number."""
-    text = sql_folder("quality", "characterize").joinpath("analyses.csv").read_text(encoding="utf-8")
     return tuple(
         Analysis(
             id=int(row["analysis_id"]),
@@ -55,7 +53,7 @@ def every_analysis() -> tuple[Analysis, ...]:
             events=tuple(row["cdm_table"].split()),
             needs=tuple(row["needs"].split()),
         )
-        for row in csv.DictReader(io.StringIO(text))
+        for row in rows("analyses.csv")
     )
 
 

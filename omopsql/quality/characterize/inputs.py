@@ -6,8 +6,6 @@ they play (``events.csv``), and ``observed_event``, the same with whether a reco
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from functools import cache
 
@@ -15,11 +13,11 @@ import duckdb
 
 from omopsql.harmonize.cdm import storage_type, table
 from omopsql.harmonize.cdm_source import cdm_relations
+from omopsql.quality.stories import Reads, Story
 from omopsql.quoting import identifier, literal
-from omopsql.sql_files import sql_folder
 
 from .analyses import every_analysis
-from .stories import Reads, Story, story
+from .stories import rows, story
 
 _EVENT = "event"
 _OBSERVED = "observed_event"
@@ -48,8 +46,8 @@ _WIDEST = {"INTEGER": "BIGINT"}
 @cache
 def _roles() -> dict[str, dict[str, str]]:
     """For each event table, the columns that have a part under another name."""
-    text = sql_folder("quality", "characterize").joinpath("events.csv").read_text(encoding="utf-8")
-    return {row.pop("cdm_table"): row for row in csv.DictReader(io.StringIO(text))}
+    own = "cdm_table"
+    return {row[own]: {role: name for role, name in row.items() if role != own} for row in rows("events.csv")}
 
 
 @cache
