@@ -8,11 +8,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sound_cdm import ABSENT, NOT_STANDARD, OTHER, ROWS, SoundCdm
 
 import omopsql
+from omopsql.harmonize.cdm import tables
 from omopsql.quality import run
 from omopsql.quality.checks import Check, bound, check_types, checks
 from omopsql.quality.counts import Counts
@@ -251,3 +252,46 @@ def test_a_folder_of_csv_files_is_checked_like_the_tables(sound: SoundCdm, tmp_p
         WHERE (files.numViolatedRows, files.failed) IS DISTINCT FROM (tables.numViolatedRows, tables.failed)"""
     ).fetchall()
     assert differing == []
+
+
+TYPES = (
+    "VARCHAR",
+    "DOUBLE",
+    "BOOLEAN",
+    "INTEGER[]",
+    "BLOB",
+    "TIMESTAMP",
+    "DECIMAL(18,3)",
+    "TIME",
+    "UUID",
+    "TIMESTAMPTZ",
+)
+COLUMNS = sorted((table, column) for table, fields in tables("5.4").items() for column in fields)
+
+
+@settings(max_examples=8, phases=[Phase.generate])
+@given(st.lists(st.tuples(st.sampled_from(COLUMNS), st.sampled_from(TYPES)), min_size=20, max_size=60))
+def test_types_that_do_not_fit_stop_no_check(changes: list[tuple[tuple[str, str], str]]) -> None:
+    with omopsql.connect() as con:
+        cdm = SoundCdm(con)
+        for (table, column), kind in changes:
+            known = f"schema_name = 'sound' AND table_name = '{table}' AND column_name = '{column}'"
+            if con.execute(f"SELECT 1 FROM duckdb_columns() WHERE {known}").fetchall():
+                con.execute(f"ALTER TABLE sound.{table} ALTER {column} TYPE {kind} USING CAST(NULL AS {kind})")
+        judged = _judge(cdm)
+        assert len(judged) == len(checks("5.4"))
+        assert all(j.failed + j.passed + bool(j.not_applicable or j.counts.error) == 1 for j in judged)
+
+
+def test_keys_of_types_that_cannot_be_compared_are_told(sound: SoundCdm) -> None:
+    sound.con.execute(f"ALTER TABLE {sound.name('measurement')} ALTER visit_occurrence_id TYPE VARCHAR")
+    found = {j.check.check_id: j.counts.error for j in _judge(sound) if j.counts.error}
+    assert found["field_isforeignkey_measurement_visit_occurrence_id"] == (
+        "column visit_occurrence_id of table measurement is VARCHAR, and column visit_occurrence_id of table "
+        "visit_occurrence is INTEGER: they cannot be compared"
+    )
+    assert set(found) == {
+        "field_isforeignkey_measurement_visit_occurrence_id",
+        "field_cdmdatatype_measurement_visit_occurrence_id",
+        "field_withinvisitdates_measurement_measurement_date",
+    }

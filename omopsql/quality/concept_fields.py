@@ -104,7 +104,7 @@ def _kind(check: Check) -> str:
 def _with_concepts(cdm: Cdm) -> ir.Table:
     joined = JOINED[Rows.CONCEPT]
     concept = cdm.tables[joined.table].rows
-    columns = {PREFIX + name: concept[name] for name in joined.columns}
+    columns = {PREFIX + name: concept[name] for name in joined.columns if name in concept.columns}
     keyed = concept.select(**{PREFIX + joined.key: concept[joined.key].cast("float64")}, **columns)
     counted = values()
     return counted.left_join(keyed, counted.value == keyed[PREFIX + joined.key])

@@ -194,7 +194,8 @@ def has_no_record(at: Examined) -> ir.BooleanValue:
 
 def has_overlapping_periods(at: Examined) -> ir.BooleanValue:
     """A person with two observation periods that share a day, or of which one ends the day before the other starts."""
-    one = at.rows.select(person_id=at.field, key=PERIOD_KEY, start=PERIOD_START, end=PERIOD_END)
+    start, end = (at.rows[column].cast("date") for column in (PERIOD_START, PERIOD_END))
+    one = at.rows.select(person_id=at.field, key=PERIOD_KEY, start=start, end=end)
     two = one.view()
     day = ibis.interval(days=1)
     share_a_day = (one.start <= two.end) & (one.end >= two.start)

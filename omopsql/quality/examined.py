@@ -21,7 +21,7 @@ def rows_of(cdm: Cdm, table: str, rows: Rows, field: str) -> ir.Table:
         return own
     joined = JOINED[rows]
     partner = cdm.tables[joined.table].rows
-    columns = dict.fromkeys((joined.key, *joined.columns))
+    columns = dict.fromkeys(column for column in (joined.key, *joined.columns) if column in partner.columns)
     taken = partner.select(**{PREFIX + column: partner[column] for column in columns})
     if rows is Rows.CONCEPT:
         return own.left_join(taken, own[field] == taken[PREFIX + joined.key])

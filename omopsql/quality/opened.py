@@ -35,14 +35,14 @@ _UNREAD = frozenset(VOCABULARY_TABLES) - {  # of the vocabulary, no check reads 
 
 
 class Family(Enum):
-    """What a column's values can be compared with."""
+    """What a column's values can be compared with; the value is the type under which Ibis sees them."""
 
     INTEGER = "int64"
     NUMBER = "float64"
     TEXT = "string"
     DATE = "date"
     DATETIME = "timestamp"
-    OTHER = "unknown"
+    OTHER = "binary"  # any type that is compared with nothing
 
 
 _FAMILIES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -15,13 +15,15 @@ from .opened import Cdm, Family
 
 Condition = Callable[[c.Examined], ir.BooleanValue]
 Families = frozenset[Family]
+Column = tuple[str, str]  # of a table
 Need = tuple[str, str, Families]  # table, column, what its type may be
 
 ANY = frozenset(Family)
 NUMBERS = frozenset({Family.INTEGER, Family.NUMBER})
+TEXTS = frozenset({Family.TEXT})
 DATES = frozenset({Family.DATE, Family.DATETIME, Family.TEXT})
 _BIRTH = {"birth_datetime": DATES, "year_of_birth": NUMBERS, "month_of_birth": NUMBERS, "day_of_birth": NUMBERS}
-_CONCEPT = dict.fromkeys(("domain_id", "concept_class_id", "standard_concept", "invalid_reason"), ANY)
+_CONCEPT = {"domain_id": TEXTS, "concept_class_id": TEXTS, "standard_concept": TEXTS, "invalid_reason": ANY}
 
 
 class Rows(Enum):
@@ -140,6 +142,14 @@ _TO_CONCEPT = Rule(c.is_no_concept, c.every_row, Rows.CONCEPT, field=NUMBERS)
 _AFTER_BIRTH = Rule(c.is_before_birth_year, c.every_row, Rows.PERSON, field=DATES)
 
 
+_OF_CONCEPT: dict[Condition, tuple[str, ...]] = {  # what each condition on concepts reads of them
+    c.is_no_concept: (),
+    c.is_of_other_domain: ("domain_id",),
+    c.is_of_other_class: ("concept_class_id",),
+    c.is_not_standard: ("standard_concept", "invalid_reason"),
+}
+
+
 def rule_of(check: Check) -> Rule | None:
     """Return the rule of a check; None when it is of another kind: of presence, or of single concepts."""
     name = check.kind.check_name
@@ -161,11 +171,26 @@ def needs(check: Check, rule: Rule) -> Iterator[Need]:
     for rows in {rule.rows, rule.examined_rows} - {Rows.OWN}:
         joined = JOINED[rows]
         yield joined.table, joined.key, ANY
-        yield from ((joined.table, column, families) for column, families in joined.columns.items())
+        read = _OF_CONCEPT[rule.violated] if rows is Rows.CONCEPT else joined.columns
+        yield from ((joined.table, column, joined.columns[column]) for column in read)
         if rows is not Rows.CONCEPT:
             yield table, joined.key, ANY
     if check.other_field:
         yield check.other_table or table, check.other_field, rule.other
+    if rule.violated is c.has_overlapping_periods:
+        yield table, c.PERIOD_KEY, ANY
+        yield from ((table, column, DATES) for column in (c.PERIOD_START, c.PERIOD_END))
+
+
+def compared(check: Check, rule: Rule) -> Iterator[tuple[Column, Column]]:
+    """Yield pairs of columns whose values must be equal somewhere: a key, and what refers to it."""
+    own = rule.table or check.cdm_table
+    others = others_of(check, rule)
+    if others is not None:
+        yield (own, "person_id" if rule.others is Others.DEATH else check.cdm_field or "person_id"), others
+    for rows in {rule.rows, rule.examined_rows} - {Rows.OWN}:
+        joined = JOINED[rows]
+        yield (own, check.cdm_field if rows is Rows.CONCEPT else joined.key), (joined.table, joined.key)
 
 
 def others_of(check: Check, rule: Rule) -> tuple[str, str] | None:
@@ -187,16 +212,26 @@ def _bound_families(check: Check) -> Families | None:
     return DATES if isinstance(bound(check.value, date.min), date) else NUMBERS
 
 
-def problem(cdm: Cdm, found: Iterator[Need]) -> str | None:
-    """Tell what keeps a check from being answered: a table or a column that is absent, or of another type."""
-    for table, column, families in found:
+def problem(cdm: Cdm, needed: Iterable[Need], compared: Iterable[tuple[Column, Column]] = ()) -> str | None:
+    """Tell what keeps a check from being answered: a table or column that is absent, or of a type that does not do."""
+    for table, column, families in needed:
         if table not in cdm.tables:
             return f"there is no table {table}"
         family = cdm.tables[table].families.get(column)
         if family is None:
             return f"table {table} has no column {column}"
         if family not in families:
-            return (
-                f"column {column} of table {table} is {cdm.tables[table].types[column]}, which the check cannot compare"
-            )
+            return f"column {_typed(cdm, (table, column))}, which the check cannot compare"
+    for one, other in compared:
+        if not _are_comparable(*(cdm.tables[table].families[column] for table, column in (one, other))):
+            return f"column {_typed(cdm, one)}, and column {_typed(cdm, other)}: they cannot be compared"
     return None
+
+
+def _typed(cdm: Cdm, place: Column) -> str:
+    table, column = place
+    return f"{column} of table {table} is {cdm.tables[table].types[column]}"
+
+
+def _are_comparable(one: Family, other: Family) -> bool:
+    return one is other or {one, other} <= NUMBERS

@@ -12,7 +12,7 @@ from .checks import Check
 from .counts import Counts
 from .judging import COMPLETENESS, FIELD, TABLE, Judgement, Presence, judge
 from .opened import Cdm
-from .rules import Rows, needs, problem, rule_of
+from .rules import Rows, compared, needs, problem, rule_of
 
 
 def check(cdm: Cdm, checks: Iterable[Check], today: date) -> list[Judgement]:
@@ -58,7 +58,7 @@ def count(cdm: Cdm, checks: Iterable[Check], today: date) -> dict[Check, Counts]
             )
             counts[check] = Counts(0, 1) if is_there else Counts()
             continue
-        error = problem(cdm, needs(check, rule) if rule else single_concepts.needs(check))
+        error = unanswerable(cdm, check)
         if error:
             counts[check] = Counts(error=error)
         elif rule is None:
@@ -70,6 +70,14 @@ def count(cdm: Cdm, checks: Iterable[Check], today: date) -> dict[Check, Counts]
     counts |= counting.count(cdm, on_rows, today)
     counts |= _count_concepts(cdm, in_fields, of_concepts, today)
     return counts
+
+
+def unanswerable(cdm: Cdm, check: Check) -> str | None:
+    """Tell what a CDM lacks for a check; None when it can be answered."""
+    rule = rule_of(check)
+    if rule is None:
+        return problem(cdm, single_concepts.needs(check), single_concepts.compared(check))
+    return problem(cdm, needs(check, rule), compared(check, rule))
 
 
 def _count_concepts(cdm: Cdm, in_fields: list[Check], of_concepts: list[Check], today: date) -> dict[Check, Counts]:

@@ -18,7 +18,7 @@ from .conditions import JOINED as PREFIX
 from .conditions import Examined, is_of_other_gender
 from .counts import Counts
 from .opened import Cdm
-from .rules import ANY, NUMBERS, Need
+from .rules import ANY, NUMBERS, Column, Need
 from .templates import to_sql
 
 GENDER, DESCENDANTS, UNITS = "plausibleGender", "plausibleGenderUseDescendants", "plausibleUnitConceptIds"
@@ -44,6 +44,12 @@ def needs(check: Check) -> Iterator[Need]:
     yield "person", "gender_concept_id", NUMBERS
     if name == DESCENDANTS:
         yield from (("concept_ancestor", f"{end}_concept_id", NUMBERS) for end in ("ancestor", "descendant"))
+
+
+def compared(check: Check) -> Iterator[tuple[Column, Column]]:
+    """Yield the columns of persons that a check of single concepts compares."""
+    if check.kind.check_name != UNITS:
+        yield (check.cdm_table, "person_id"), ("person", "person_id")
 
 
 def count(cdm: Cdm, numbered: dict[Field, int], checks: list[Check]) -> dict[Check, Counts]:

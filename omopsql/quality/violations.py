@@ -19,7 +19,8 @@ from .checks import Check
 from .examined import examine, rows_of
 from .judging import FIELD, TABLE
 from .opened import Cdm
-from .rules import needs, problem, rule_of
+from .rules import rule_of
+from .run import unanswerable
 from .templates import to_sql
 
 
@@ -89,11 +90,10 @@ def violating_sql(cdm: Cdm, check: Check, today: date) -> str:
         raise OmopsqlError(f"{check.check_id} is about what is there, not about rows")
     if check.kind.query:
         return f"SELECT * EXCLUDE (is_violated) FROM ({own_checks.examined_sql(cdm, check)}) WHERE is_violated"
-    rule = rule_of(check)
-    error = problem(cdm, needs(check, rule) if rule else single_concepts.needs(check))
+    error = unanswerable(cdm, check)
     if error:
         raise OmopsqlError(f"{check.check_id} cannot be answered: {error}")
-    return to_sql(_violating(cdm, check, today) if rule else single_concepts.violating(cdm, check))
+    return to_sql(_violating(cdm, check, today) if rule_of(check) else single_concepts.violating(cdm, check))
 
 
 def _violating(cdm: Cdm, check: Check, today: date) -> ir.Table:
