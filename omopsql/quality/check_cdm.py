@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
 import pyarrow as pa
 
@@ -44,4 +48,17 @@ def check_cdm(
 
 def checked(cursor: duckdb.DuckDBPyConnection, asked: Asked) -> pa.Table:
     """Check a CDM on a connection of its own, and return its results. Raises OmopsqlError for what cannot be opened."""
-    return to_table(cursor, asked.judge(asked.open(cursor)))
+    with _no_collecting():
+        return to_table(cursor, asked.judge(asked.open(cursor)))
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Put off the search for cyclic garbage: it would walk through every library that is loaded, several times."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()
