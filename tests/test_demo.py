@@ -231,14 +231,15 @@ def test_the_command_says_what_it_made_and_what_to_do_next(folder):
         assert extract in result.stderr
 
 
-def test_the_next_queries_run(folder):
+def test_the_next_commands_run(folder):
     told = run("demo", "-o", "o'clock", "--patients", "60").stderr
-    commands = [shlex.split(line) for line in told.splitlines() if line.startswith("  omopsql query ")]
-    assert len(commands) == 2
-    for _, *arguments in commands:
-        result = run(*arguments, "--format", "csv")
+    commands = [shlex.split(line) for line in told.splitlines() if line.startswith("  omopsql ")]
+    assert [verb for _, verb, *_ in commands] == ["query", "query", "check"]
+    for _, verb, *arguments in commands:
+        result = run(verb, *arguments, *(["--format", "csv"] if verb == "query" else []))
         assert result.exit_code == 0, result.output
         assert len(result.stdout.splitlines()) > 3
+    assert (folder / "quality.html").stat().st_size > 100_000
 
 
 def test_an_older_demo_is_replaced_and_anything_else_refused(folder):

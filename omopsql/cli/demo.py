@@ -60,6 +60,8 @@ def demo(output: Path, patients: int, seed: int) -> None:
     click.echo(f"\nDone in {time.monotonic() - begun:.1f} s. Next:", err=True)
     for sql in _next_queries(output):
         click.echo(f"  omopsql query {_quoted(sql)}", err=True)
+    cdm, vocabulary = (_quoted(str(output / name)) for name in ("cdm", "vocabulary"))
+    click.echo(f"  omopsql check {cdm} --vocabulary {vocabulary} -o quality.html", err=True)
 
 
 def _tell_what_was_made(output: Path, made: list[Made]) -> None:
