@@ -1,0 +1,85 @@
+"""A small hospital that tests make for themselves: a CDM in a schema, its persons, visits, records and deaths.
+
+Everything follows from a person's number by plain arithmetic, so that what must be counted is known.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+MALE, FEMALE = 8507, 8532
+OUTPATIENT, INPATIENT = 9202, 9201
+COLD, FRACTURE, RARE, RARER, ABOVE_RARE = 1001, 1002, 1003, 1004, 1000
+DRUG, WEIGHT = 2001, 3001
+
+_TABLES = {
+    "person": f"""
+        SELECT i AS person_id, CASE i % 2 WHEN 0 THEN {FEMALE} ELSE {MALE} END AS gender_concept_id,
+            1930 + i * 7 % 70 AS year_of_birth, 1 + i % 12 AS month_of_birth, 1 + i % 28 AS day_of_birth,
+            CASE WHEN i % 3 = 0 THEN 8516 ELSE 8527 END AS race_concept_id, 38003564 AS ethnicity_concept_id
+        FROM ids""",
+    "observation_period": """
+        SELECT i AS observation_period_id, i AS person_id, DATE '2010-01-01' + CAST(i * 13 % 400 AS INTEGER)
+            AS observation_period_start_date,
+            CASE WHEN i % 10 = 0 THEN DATE '2016-06-01' + CAST(i % 90 AS INTEGER)
+            ELSE DATE '2020-12-31' - CAST(i * 11 % 200 AS INTEGER) END AS observation_period_end_date,
+            44814724 AS period_type_concept_id
+        FROM ids""",
+    "death": """
+        SELECT i AS person_id, DATE '2016-06-01' + CAST(i % 90 AS INTEGER) AS death_date FROM ids WHERE i % 10 = 0""",
+    "visit_occurrence": f"""
+        SELECT i * 100 + k AS visit_occurrence_id, i AS person_id,
+            CASE WHEN k % 4 = 0 THEN {INPATIENT} ELSE {OUTPATIENT} END AS visit_concept_id,
+            DATE '2012-01-01' + CAST(k * 90 + i % 30 AS INTEGER) AS visit_start_date,
+            DATE '2012-01-01' + CAST(k * 90 + i % 30 + CASE k % 4 WHEN 0 THEN 3 ELSE 0 END AS INTEGER)
+            AS visit_end_date, 44818518 AS visit_type_concept_id
+        FROM ids, range(1, 9) AS v (k)""",
+    "condition_occurrence": f"""
+        SELECT i * 100 + k AS condition_occurrence_id, i AS person_id,
+            CASE WHEN k = 1 AND i % 20 = 7 THEN {RARE} WHEN k = 1 AND i % 20 = 13 THEN {RARER}
+            WHEN k % 3 = 0 THEN {FRACTURE} ELSE {COLD} END AS condition_concept_id,
+            DATE '2012-01-01' + CAST(k * 90 + i % 30 + CASE k WHEN 4 THEN 2 ELSE 0 END AS INTEGER)
+            AS condition_start_date, 32020 AS condition_type_concept_id, i * 100 + k AS visit_occurrence_id
+        FROM ids, range(1, 7) AS v (k)""",
+    "drug_exposure": f"""
+        SELECT i AS drug_exposure_id, i AS person_id, {DRUG} AS drug_concept_id,
+            DATE '2012-04-05' + CAST(i % 30 AS INTEGER) AS drug_exposure_start_date,
+            DATE '2012-04-15' + CAST(i % 30 AS INTEGER) AS drug_exposure_end_date,
+            32838 AS drug_type_concept_id, CAST(NULL AS BIGINT) AS visit_occurrence_id
+        FROM ids WHERE i % 2 = 0""",
+    "measurement": f"""
+        SELECT i * 100 + k AS measurement_id, i AS person_id, {WEIGHT} AS measurement_concept_id,
+            DATE '2012-01-01' + CAST(k * 90 + i % 30 AS INTEGER) AS measurement_date,
+            32856 AS measurement_type_concept_id, 60.0 + i % 40 + k / 2 AS value_as_number, 9529 AS unit_concept_id,
+            i * 100 + k AS visit_occurrence_id
+        FROM ids, range(1, 9) AS v (k)""",
+    "concept": f"""
+        SELECT id AS concept_id, 'a concept' AS concept_name, domain AS domain_id, 'S' AS standard_concept
+        FROM (VALUES ({ABOVE_RARE}, 'Condition'), ({COLD}, 'Condition'), ({FRACTURE}, 'Condition'),
+            ({RARE}, 'Condition'), ({RARER}, 'Condition'), ({DRUG}, 'Drug'), ({WEIGHT}, 'Measurement'))
+            AS c (id, domain)""",
+    "concept_ancestor": f"""
+        SELECT ancestor AS ancestor_concept_id, descendant AS descendant_concept_id,
+            levels AS min_levels_of_separation, levels AS max_levels_of_separation
+        FROM (VALUES ({ABOVE_RARE}, {RARE}, 1), ({ABOVE_RARE}, {RARER}, 2), ({COLD}, {COLD}, 0))
+            AS a (ancestor, descendant, levels)""",
+}
+
+
+def make_hospital(con: duckdb.DuckDBPyConnection, schema: str = "cdm", persons: int = 120, first: int = 1) -> None:
+    """Make the schema, with so many persons, numbered from ``first``."""
+    con.execute(f"CREATE SCHEMA {schema}")
+    for name, select in _TABLES.items():
+        con.execute(
+            f"CREATE TABLE {schema}.{name} AS "
+            f"WITH ids AS (SELECT i FROM range({first}, {first + persons}) AS r (i)) {select}"
+        )
+
+
+def write_hospital(con: duckdb.DuckDBPyConnection, schema: str, folder: Path, kind: str = "parquet") -> None:
+    """Write the schema's tables as files of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for (name,) in con.execute(f"SELECT table_name FROM duckdb_tables() WHERE schema_name = '{schema}'").fetchall():
+        con.execute(f"COPY {schema}.{name} TO '{folder / name}.{kind}' (FORMAT {kind})")
