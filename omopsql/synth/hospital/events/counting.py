@@ -1,0 +1,48 @@
+"""Rows of numbers, counted: the step from one row a person to a statistic."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+def counted(*columns: NDArray[np.integer]) -> tuple[Ints, Ints]:
+    """Count equal rows; return the distinct rows (m, columns), sorted, and how often each occurs (m)."""
+    wide = [np.asarray(column, np.int64) for column in columns]
+    if len(wide[0]) == 0:
+        return np.empty((0, len(wide)), np.int64), np.empty(0, np.int64)
+    lows = [int(column.min()) for column in wide]
+    spans = [int(column.max()) - low + 1 for column, low in zip(wide, lows, strict=True)]
+    if np.prod([float(span) for span in spans]) >= 2.0**62:
+        rows, n = np.unique(np.column_stack(wide), axis=0, return_counts=True)
+        return rows, n.astype(np.int64)
+    code = np.zeros(len(wide[0]), np.int64)
+    for column, low, span in zip(wide, lows, spans, strict=True):
+        code = code * span + (column - low)
+    codes, n = np.unique(code, return_counts=True)
+    keys = np.empty((len(codes), len(wide)), np.int64)
+    for position in range(len(wide) - 1, -1, -1):
+        codes, keys[:, position] = np.divmod(codes, spans[position])
+        keys[:, position] += lows[position]
+    return keys, n.astype(np.int64)
+
+
+def hashed(*columns: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Hash rows of numbers: evenly, and a function of the numbers alone (SplitMix64's mixing)."""
+    state = np.full(len(columns[0]), 0x9E3779B97F4A7C15, np.uint64)
+    for column in columns:
+        state = _mixed(state ^ np.asarray(column, np.int64).view(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+    return _mixed(state)
+
+
+def _mixed(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
+
+
+def chosen(among: NDArray[np.integer], *record: NDArray[np.integer]) -> Ints:
+    """Choose one of ``among`` things (0 to among - 1) by a hash of the record: evenly, and by nothing else."""
+    return (hashed(*record) % np.asarray(among, np.int64).astype(np.uint64)).astype(np.int64)

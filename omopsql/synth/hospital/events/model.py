@@ -1,0 +1,280 @@
+"""The model of events: released sums as arrays to generate from, calibrated so that chances come out as counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from omopsql.udfs import life
+from omopsql.udfs.latents import latents
+
+from ..lives import Events, Int64s, People
+from ..plan import Plan
+from ..sums import Ints, Sums
+from . import presence as p
+from .grammar import pairs
+from .second_round import AGAIN, MOST_TIMES
+from .second_round import Strata as PersonStrata
+from .streams import compiled_streams
+from .structure import EXCLUSIVE, Structure
+from .tables import BinTable, grouped
+from .timing import compiled_timing
+from .triggers import Triggers, compiled_triggers
+from .variants import compiled_variants
+
+_IMAGINED = 20_000  # persons by which chances are calibrated
+_CELLS = 8_000_000  # latents of them that are held at once
+_QUANTILES = 21
+_SMOOTHED = 8.0  # persons by which the numbers of a band are drawn to those of all
+_SURELY = 30.0  # persons expected with two items whatever their cohorts: none released means never
+_EVEN = 1e-3  # a person's share, so that no number of times is impossible
+_FEWEST = 20  # imagined persons that a state must have to be calibrated
+_NONE, _RARE = 9.0, 0.5  # shifts of a state in which nobody, or too few to tell, have the item
+
+
+@dataclass(frozen=True)
+class EventModel:
+    """What ``udfs.life`` generates from, and how persons fall into strata."""
+
+    structure: Structure
+    cohorts: int
+    years: int
+    streams: life.Streams
+    variants: life.Variants
+    presence: life.Presence
+    times: life.Times
+
+    def generate(self, people: People, seed: int, numbers: Int64s) -> Events:
+        """Make the events of synthetic people: a pure function of the model, the seed and their numbers."""
+        strata = PersonStrata.of(people, self.structure)
+        row = strata.sex * self.years + strata.years
+        cell = row * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born
+        made = life.lives(
+            self.streams,
+            self.variants,
+            self.presence,
+            self.times,
+            seed,
+            np.asarray(numbers, np.int64),
+            cell,
+            strata.wide_years,
+            strata.born,
+            people.birth.astype(np.int64),
+            people.start.astype(np.int64),
+            people.end.astype(np.int64),
+        )
+        return Events.generated(*made)
+
+
+def compiled(released: Sums, plan: Plan) -> EventModel:
+    """Turn released sums into a model: a pure function of them."""
+    structure = Structure.decided(plan)
+    items = len(plan.items)
+    strata = p.Strata.of(released, structure)
+    n = np.zeros(items, np.int64)
+    keys, counts = released.get("events.presence", 1)
+    n[keys[:, 0]] = counts
+    persons = int(released.get("events.sex", 1)[1].sum())
+    alone = (n > 0) & (structure.stream < 0)
+    leads = structure.leads
+    both = p.matrix(released, "events.both", items)
+    triggers = compiled_triggers(released, structure, n, both, alone & ~leads, (n > 0) & ~leads)
+    chances = p.chances(released, strata, items, plan.min_cell)
+    loaded = p.loadings(released, structure, strata, chances, alone)
+    of_cells = chances.reshape(-1, items)
+    explained = of_cells.T @ (of_cells * strata.persons.ravel()[:, None])
+    tree = p.tree(released, structure, n, persons, triggers.order, alone, leads, explained)
+    order = _order(triggers, tree, alone, leads)
+    threshold = -ndtri(np.clip(chances, 1e-12, 1 - 1e-12)).reshape(-1, items)
+    own = np.sqrt(np.maximum(1 - (loaded**2).sum(1), 0))
+    weights = (strata.persons / max(strata.persons.sum(), 1)).ravel()
+    shift, quantiles = _calibrated(threshold, weights, loaded, own, tree, order)
+    timing = compiled_timing(released, structure, items)
+    return EventModel(
+        structure=structure,
+        cohorts=strata.cohorts,
+        years=strata.years,
+        streams=_streams(released, structure),
+        variants=compiled_variants(released, plan, structure.grammar),
+        presence=life.Presence(
+            order=order,
+            threshold=np.ascontiguousarray(threshold),
+            loadings=np.ascontiguousarray(loaded.T),
+            own=own,
+            first=tree.first,
+            second=tree.second,
+            shift=shift,
+            quantiles=quantiles,
+            times=_times(released, structure, items),
+            **_excluded(plan),
+        ),
+        times=life.Times(
+            is_regular=structure.is_regular,
+            axis=timing.axis,
+            when=_bins(timing.when),
+            gaps=_bins(timing.gaps),
+            again=timing.again,
+            again_bounds=AGAIN[:-1],
+            trigger=triggers.parent,
+            chance=triggers.chance,
+            lags=_bins(triggers.lags),
+            leads=leads,
+            visited=structure.visited,
+            on_visit=structure.visited.sum(1),
+            bands_of_visits=structure.visits,
+        ),
+    )
+
+
+def _bins(table: BinTable) -> life.Bins:
+    return life.Bins(table.offsets, table.low, table.high, table.cumulative)
+
+
+def _streams(released: Sums, structure: Structure) -> life.Streams:
+    tables = compiled_streams(released, structure)
+    hashes = life.state_hashes(tables.states)
+    order = np.argsort(hashes)
+    lengths = np.diff(tables.offsets)[order]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    taken = np.repeat(tables.offsets[:-1][order] - offsets[:-1], lengths) + np.arange(lengths.sum())
+    return life.Streams(
+        states=hashes[order],
+        offsets=offsets,
+        by_age=tables.by_age[order],
+        driver=tables.driver[taken],
+        mask=tables.mask[taken],
+        low=tables.low[taken],
+        high=tables.high[taken],
+        weight=tables.weight[taken],
+        dosed=tables.dosed,
+    )
+
+
+def _order(triggers: Triggers, tree: p.Tree, alone: np.ndarray, leads: np.ndarray) -> Ints:
+    """Drivers in such an order that each comes after all that lead to it; the leading visits come first."""
+    items = len(alone)
+    before = [
+        {int(a) for a in (*triggers.parent[x], tree.first[x], tree.second[x]) if a >= 0 and alone[a]}
+        for x in range(items)
+    ]
+    waiting = [int(x) for x in np.flatnonzero(alone & leads)] + [int(x) for x in np.flatnonzero(alone & ~leads)]
+    done, order = set[int](), list[int]()
+    while waiting:
+        ready = [x for x in waiting if before[x] <= done]
+        ready = [x for x in ready if leads[x]] or ready
+        order.extend(ready)
+        done.update(ready)
+        waiting = [x for x in waiting if x not in done]
+    return np.array(order, np.int64)
+
+
+def _times(released: Sums, structure: Structure, items: int) -> np.ndarray:
+    """Cumulative weights of how often a driver occurs: (items, bands, MOST_TIMES)."""
+    bands = structure.bands
+    of_all = grouped(*released.get("events.times", 3), 1)
+    of_band = grouped(*released.get("events.times_band", 4), 2)
+    most = max((int(bins[1].max()) for bins in of_all.values()), default=1)
+    weights = np.zeros((items, bands, min(most, MOST_TIMES)))
+    for x in range(items):
+        if (x,) not in of_all:
+            weights[x, :, 0] = 1.0
+            continue
+        base = _spread(of_all[x,], weights.shape[2], np.ones(weights.shape[2]))
+        for band in range(bands):
+            weights[x, band] = _SMOOTHED * base / base.sum()
+            if (x, band) in of_band:
+                weights[x, band] += _spread(of_band[x, band], weights.shape[2], base + _EVEN)
+    return np.cumsum(weights, 2)
+
+
+def _spread(bins: tuple[Ints, Ints, np.ndarray], most: int, shape: np.ndarray) -> np.ndarray:
+    """Persons by number of times, spread inside of each bin as ``shape`` is."""
+    weights = np.zeros(most)
+    for low, high, n in zip(*bins, strict=True):
+        inside = slice(low - 1, high)
+        weights[inside] += n * shape[inside] / shape[inside].sum()
+    return weights
+
+
+def _excluded(plan: Plan) -> dict[str, np.ndarray]:
+    """The items that exclude each other: many persons expected with both, and none released.
+
+    Companions give way only to what they would meet in their own cohorts; drivers to what chance alone would bring.
+    """
+    ever = pairs(plan.margins, "events.ever", plan.items, symmetric=True)
+    by_chance, in_cohorts = _expected(plan)
+    apart = (ever == 0) & (in_cohorts >= EXCLUSIVE)
+    excluded = apart | ((ever == 0) & (by_chance >= _SURELY))
+    lists = (*_listed(excluded), *_listed(apart))
+    return dict(zip(("excluded_offsets", "excluded", "apart_offsets", "apart"), lists, strict=True))
+
+
+def _listed(never: np.ndarray) -> tuple[Ints, Ints]:
+    """The items that exclude each item, end to end, and where each item's begin."""
+    np.fill_diagonal(never, False)
+    rows, columns = np.nonzero(never)
+    return np.searchsorted(rows, np.arange(len(never) + 1)).astype(np.int64), columns.astype(np.int64)
+
+
+def _expected(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """The persons expected with two items if these had nothing to do with each other: by chance, and by cohort."""
+    born, persons = plan.margins.get("events.born", 1)
+    keys, n = plan.margins.get("events.cohort", 4)
+    item = plan.items.find(keys[:, 0], keys[:, 1])
+    of_cohort = np.zeros((len(plan.items), len(born)))
+    for x, low, high, count in zip(item, keys[:, 2], keys[:, 3], n, strict=True):
+        inside = (born[:, 0] >= low) & (born[:, 0] <= high)
+        of_cohort[x, inside] += count * persons[inside] / max(persons[inside].sum(), 1)
+    total = of_cohort.sum(1)
+    by_chance = np.outer(total, total) / max(persons.sum(), 1)
+    return by_chance, np.asarray((of_cohort / np.maximum(persons, 1)) @ of_cohort.T)
+
+
+def _calibrated(
+    threshold: np.ndarray, weights: np.ndarray, loaded: np.ndarray, own: np.ndarray, tree: p.Tree, order: Ints
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts of the latent by the state of the parents, so that each state has the share that was counted.
+
+    Returns shifts (items, 4), and quantiles (items, 4, _QUANTILES) of the latent above its threshold in each state.
+    """
+    items = len(own)
+    persons = int(min(_IMAGINED, max(_CELLS // max(items, 1), 2_000)))
+    z = latents(loaded, own, persons)
+    cell = np.searchsorted(np.cumsum(weights), (np.arange(persons) + 0.5) / persons)
+    cell = np.minimum(cell, len(weights) - 1)
+    shift = np.zeros((items, 4))
+    quantiles = np.tile(np.linspace(0, 3, _QUANTILES), (items, 4, 1))
+    has = np.zeros((persons, items), bool)
+    at = np.linspace(0, 1, _QUANTILES)
+    for x in order:
+        above = z[:, x] - threshold[cell, x]
+        a, b = tree.first[x], tree.second[x]
+        if a < 0:
+            has[:, x] = above > 0
+            continue
+        state = has[:, a] + 2 * (has[:, b] if b >= 0 else np.zeros(persons, np.int64))
+        for s in range(4):
+            shift[x, s] = _shift(above[state == s], tree.persons[x, s], tree.having[x, s], shift[x, s % 2])
+        raised = above + shift[x][state]
+        has[:, x] = raised > 0
+        for s in range(4):
+            rows = (state == s) & has[:, x]
+            if rows.sum() < _FEWEST:
+                rows = has[:, x]
+            if rows.any():
+                quantiles[x, s] = np.quantile(raised[rows], at)
+    return shift, quantiles
+
+
+def _shift(above: np.ndarray, persons: float, having: float, coarser: float) -> float:
+    """The shift by which the counted share of a state stands above its threshold."""
+    if persons < 8:
+        return coarser
+    if len(above) < _FEWEST:
+        return 0.0
+    share = min(having / persons, 1.0)
+    if having <= 0:
+        return -_NONE
+    return float(np.clip(-np.quantile(above, 1 - share), -_NONE, _NONE))

@@ -1,0 +1,231 @@
+"""What is decided before events are counted a second time: a pure function of the released margins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..plan import PERSONS, TABLE_NUMBERS, Items, Plan
+from ..sums import Ints, Sums
+from .grammar import LEADING, Grammar, pairs
+
+_BANDS = 8  # of years of observation
+_WIDE_BANDS = 6
+_COHORT = 0.03  # share of persons that a cohort of birth holds at least
+_OFTEN = 0.7  # an item of so many persons is held to be had when it is had more often than by half of them
+_CANDIDATES = 6  # items that may lead to the presence of another
+_GRID = 0.08  # share of one gap among all that makes a rhythm
+_QUICK = 400  # days: a median gap below this makes a rhythm, too
+_TOGETHER, _LED = 0.05, 0.3  # share of common days that joins two items to one stream: of two rhythms, of one
+_LEAD = 0.5  # the share of contacts that are visits, from which on visits lead
+_COMMON = 0.3  # share of persons that one item of a stream must have
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the second round counts by.
+
+    ``years`` and ``wide_years`` are the bounds of bands of observation, ``visits`` those of a person's visits, by which
+    the others are counted where visits lead, ``born`` those of birth. ``cut``: an item counts as had often from more
+    than so many days on. ``is_regular`` marks items with a rhythm. ``first`` and ``second`` (items, pairs) are the
+    pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most contacts are visits,
+    these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column.
+    """
+
+    grammar: Grammar
+    sexes: Ints
+    years: Ints
+    wide_years: Ints
+    visits: Ints
+    born: Ints
+    cut: Ints
+    is_regular: np.ndarray
+    candidates: Ints
+    first: Ints
+    second: Ints
+    stream: Ints
+    visited: np.ndarray
+
+    @property
+    def leads(self) -> np.ndarray:
+        """Which items are visits that lead."""
+        return self.stream == LEADING
+
+    @property
+    def bands(self) -> int:
+        """How many bands there are by which an item's times differ."""
+        return max(len(self.wide_years), len(self.visits)) + 1
+
+    @classmethod
+    def decided(cls, plan: Plan) -> Structure:
+        """Decide the structure of a plan."""
+        margins, items = plan.margins, plan.items
+        persons_of = _persons_of(margins, items)
+        keys, n = margins.get("events.sex", 1)
+        persons = int(n.sum())
+        share, median = _gaps(margins, items)
+        visited = _visited(margins, items, persons_of, persons)
+        stream = _streams(margins, items, persons_of, persons, share >= _GRID)
+        stream[visited.any(0)] = LEADING
+        grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
+        ever = pairs(margins, "events.ever", items, symmetric=True)
+        candidates = _candidates(ever, persons_of, persons, items, grammar)
+        first, second = _pairs_of(candidates)
+        years, years_n = margins.get("events.years", 2)
+        visits, visits_n = margins.get("events.visits", 2)
+        return cls(
+            grammar=grammar,
+            sexes=keys[:, 0],
+            years=_bounds(years, years_n, _BANDS),
+            wide_years=_bounds(years, years_n, _WIDE_BANDS),
+            born=_cohorts(*margins.get("events.born", 1), persons, plan.min_cell),
+            visits=_bounds(visits, visits_n, _WIDE_BANDS),
+            cut=_cuts(margins, items, persons_of, persons),
+            is_regular=(share >= _GRID) | (median < _QUICK),
+            candidates=candidates,
+            first=first,
+            second=second,
+            stream=stream,
+            visited=visited,
+        )
+
+
+def _visited(margins: Sums, items: Items, persons_of: Ints, persons: int) -> np.ndarray:
+    """The share of each item's days (rows) that are visits of a kind (columns): all 0 where visits do not lead."""
+    is_visit = items.table == TABLE_NUMBERS["visit_occurrence"]
+    keys, n = margins.get("events.contact", 2)
+    on_contact = n[is_visit[items.find(keys[:, 0], keys[:, 1])]].sum()
+    share = np.zeros((len(items), len(items)))
+    if on_contact >= _LEAD * persons:
+        share[:, is_visit] = (pairs(margins, "events.company", items) / np.maximum(persons_of, 1)[:, None])[:, is_visit]
+        share[np.ix_(is_visit, is_visit)] = np.eye(int(is_visit.sum()))
+    return share
+
+
+def _persons_of(margins: Sums, items: Items) -> Ints:
+    keys, n = margins.get(PERSONS, 2)
+    persons_of = np.zeros(len(items), np.int64)
+    persons_of[items.find(keys[:, 0], keys[:, 1])] = n
+    return persons_of
+
+
+def _bounds(bins: Ints, n: Ints, bands: int) -> Ints:
+    """Bounds that cut pooled bins (low, high) into bands of about equal persons: values below the first are band 0."""
+    if not len(n):
+        return np.zeros(0, np.int64)
+    before = (np.cumsum(n) - n) / n.sum()
+    asked = np.searchsorted(before, np.arange(1, bands) / bands)
+    return np.unique(bins[np.minimum(asked, len(bins) - 1), 0])
+
+
+def _cohorts(born: Ints, n: Ints, persons: int, min_cell: int) -> Ints:
+    """Bounds of birth that part persons into cohorts of enough persons each."""
+    least = max(_COHORT * persons, 4 * min_cell)
+    bounds, held = [], 0
+    for place, count in enumerate(n):
+        if held >= least and n[place:].sum() >= least:
+            bounds.append(born[place, 0])
+            held = 0
+        held += count
+    return np.array(bounds, np.int64)
+
+
+def _cuts(margins: Sums, items: Items, persons_of: Ints, persons: int) -> Ints:
+    """From how many days on an item counts as had often: 0 for most, the median for those that nearly all have."""
+    cut = np.zeros(len(items), np.int64)
+    keys, n = margins.get("events.days", 4)
+    item = items.find(keys[:, 0], keys[:, 1])
+    for x in np.flatnonzero(persons_of > _OFTEN * persons):
+        mine = item == x
+        without = persons - n[mine].sum()
+        reached = np.searchsorted(without + np.cumsum(n[mine]), persons / 2)
+        cut[x] = keys[mine, 2][min(reached, mine.sum() - 1)] if mine.any() else 0
+    return cut
+
+
+def _gaps(margins: Sums, items: Items) -> tuple[np.ndarray, np.ndarray]:
+    """The share of the most frequent gap of each item, and its median gap in days."""
+    share, median = np.zeros(len(items)), np.full(len(items), np.inf)
+    keys, n = margins.get("events.gap", 4)
+    item = items.find(keys[:, 0], keys[:, 1])
+    for x in np.unique(item):
+        mine = np.flatnonzero(item == x)
+        total = n[mine].sum()
+        is_day = keys[mine, 2] == keys[mine, 3]
+        share[x] = (n[mine] * is_day).max() / total
+        middle = mine[np.searchsorted(np.cumsum(n[mine]), total / 2)]
+        median[x] = (keys[middle, 2] + keys[middle, 3]) / 2
+    return share, median
+
+
+def _candidates(ever: np.ndarray, persons_of: Ints, persons: int, items: Items, grammar: Grammar) -> Ints:
+    """For each item those that tell most about its presence (items, candidates), -1 where there are fewer."""
+    gain = information(ever, persons_of, persons)
+    for driver in range(len(items)):
+        own = grammar.companions(driver)
+        gain[own, driver] = gain[driver, own] = 0.0  # they come along anyhow
+    best = np.argsort(-gain, axis=1, kind="stable")[:, :_CANDIDATES]
+    return np.where(np.take_along_axis(gain, best, 1) > 0, best, -1).astype(np.int64)
+
+
+def information(both: np.ndarray, n: np.ndarray, persons: int, expected: np.ndarray | None = None) -> np.ndarray:
+    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told.
+
+    ``expected`` are the persons with both that are explained already; without it, those that chance explains.
+    """
+    p = np.clip(n / max(persons, 1), 0, 1)
+    explained = p[:, None] * p[None, :] if expected is None else expected / max(persons, 1)
+    most = np.minimum(p[:, None], p[None, :])
+    shared = np.zeros_like(explained)
+    for cell, of_chance in zip(
+        _fourfold(p, np.minimum(both / max(persons, 1), most)), _fourfold(p, np.minimum(explained, most)), strict=True
+    ):
+        shared += _cross(cell, of_chance)
+    entropy = -_cross(p, np.ones_like(p)) - _cross(1 - p, np.ones_like(p))
+    gain = shared / np.maximum(entropy, 1e-9)[:, None]
+    gain[(both == 0) & (explained * persons < EXCLUSIVE)] = 0.0
+    np.fill_diagonal(gain, 0.0)
+    return np.maximum(gain, 0.0)
+
+
+def _fourfold(p: np.ndarray, together: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The shares of both, of one alone, of the other alone, and of neither."""
+    only_a, only_b = p[:, None] - together, p[None, :] - together
+    return together, only_a, only_b, np.clip(1 - together - only_a - only_b, 0, 1)
+
+
+EXCLUSIVE = 20.0  # so many persons expected with both, and none released: they exclude each other
+
+
+def _cross(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    return np.where(observed > 0, observed * np.log(np.maximum(observed, 1e-12) / np.maximum(expected, 1e-12)), 0.0)
+
+
+def _pairs_of(candidates: Ints) -> tuple[Ints, Ints]:
+    """All pairs of the candidates of each item, -1 where one is missing."""
+    one, other = np.triu_indices(candidates.shape[1], 1)
+    first, second = candidates[:, one], candidates[:, other]
+    missing = (first < 0) | (second < 0)
+    return np.where(missing, -1, first), np.where(missing, -1, second)
+
+
+def _streams(margins: Sums, items: Items, persons_of: Ints, persons: int, is_grid: np.ndarray) -> Ints:
+    """Number the streams: items of one table, not conditions, that share days and a rhythm (vaccinations, cycles)."""
+    met = pairs(margins, "events.sameday", items, symmetric=True)
+    least = np.minimum(persons_of[:, None], persons_of[None, :])
+    share = met / np.maximum(least, 1)
+    joined = (share > _TOGETHER) & is_grid[:, None] & is_grid[None, :]
+    joined |= (share > _LED) & (is_grid[:, None] | is_grid[None, :])
+    joined &= (items.table[:, None] == items.table[None, :]) & (items.table != 0)[:, None]
+    root = np.arange(len(items))
+    for a, b in zip(*np.nonzero(joined), strict=True):
+        root[root == root[a]] = root[b]
+    stream = np.full(len(items), -1, np.int64)
+    number = 0
+    for top in np.unique(root):
+        members = np.flatnonzero(root == top)
+        if len(members) > 1 and persons_of[members].max() >= _COMMON * persons:
+            stream[members] = number
+            number += 1
+    return stream
