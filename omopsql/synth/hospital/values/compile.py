@@ -1,0 +1,374 @@
+"""From released sums to the arrays that stays are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from omopsql.synth.correlation import nearest_correlation
+from omopsql.udfs import trajectory
+from omopsql.udfs.trajectory import Bins, Counts, Outlets, Paths, Times
+
+from ..lives import Doubles, Int32s, Int64s
+from ..sums import Sums
+from .correlations import correlation
+from .grid import DIGITS
+from .histograms import Histograms, tilts
+from .paths import CELLS, CLASSES, LAGS, TENTHS, count_moves
+from .scores import SCALE, STATICS, dimensions, statics
+from .source import DAY
+from .stays import BANDS, Records
+from .structure import SUMMARIES, Structure
+
+_TRIAL_STAYS = 800
+_LAST_TRIAL_STAYS = 4000
+_COPRIME = 1_000_003
+_TRIAL_SEED = 20120101
+_ROUNDS = 5
+_STRIDE = 0.7
+_FULL = 0.95  # share of a path that is not noise, above which more of it changes little
+_LONG = 0.3  # of the variance at the short lag, that at the long one says something from here on
+_SOME = 20  # persons of a histogram of times
+_PRIOR = 50
+
+
+@dataclass(frozen=True)
+class StayModel:
+    """All that stays are drawn from."""
+
+    structure: Structure
+    bins: Bins
+    counts: Counts
+    times: Times
+    paths: Paths
+    outlets: Outlets
+
+
+class _Shelf:
+    """Histograms of several statistics, one after another."""
+
+    def __init__(self) -> None:
+        self.parts: list[Histograms] = []
+        self.size = 0
+
+    def put(self, histograms: Histograms, table: Int64s) -> Int64s:
+        """Add histograms; return ``table`` with their numbers on the shelf."""
+        placed = np.where(table >= 0, table + self.size, -1)
+        self.parts.append(histograms)
+        self.size += len(histograms)
+        return np.ascontiguousarray(placed)
+
+    def bins(self) -> Bins:
+        """All of them."""
+        rows = np.cumsum([0, *(len(part.low) for part in self.parts)])
+        starts = [part.starts[:-1] + row for part, row in zip(self.parts, rows, strict=False)]
+        return Bins(
+            np.concatenate([*starts, rows[-1:]]).astype(np.int64),
+            *(np.concatenate([getattr(part, name) for part in self.parts]) for name in ("low", "high", "upto", "tilt")),
+        )
+
+
+def compiled(structure: Structure, sums: Sums) -> StayModel:
+    """Compile the released sums of both rounds."""
+    shelf = _Shelf()
+    counts = _counts(structure, sums, shelf)
+    times = _times(structure, sums, shelf)
+    paths = _paths(structure, sums, shelf)
+    model = StayModel(structure, shelf.bins(), counts, times, paths, _no_outlets(structure))
+    return _tuned(model, sums)
+
+
+def _counts(structure: Structure, sums: Sums, shelf: _Shelf) -> Counts:
+    along = Histograms.released(sums, "values.along", 2)
+    hashes = structure.hashes.tolist()
+
+    def near(child: int, cell: int) -> list[tuple[int, ...]]:
+        return [
+            (hashes[child], other)
+            for other in sorted(range(CELLS), key=lambda at: (abs(at - cell), at))
+            if (other == 0) == (cell == 0)
+        ]
+
+    table = along.table((len(hashes), CELLS), near, _SOME)
+    table[structure.count_parent < 0] = -1
+    return Counts(
+        factor=np.linalg.cholesky(correlation(structure, sums)),
+        statics=np.array([shelf.put(*statics(structure, name)) for name in STATICS]),
+        count=shelf.put(structure.counts, structure.count_of),
+        order=structure.time_order,
+        parent=structure.count_parent,
+        along=shelf.put(along, table),
+    )
+
+
+def _times(structure: Structure, sums: Sums, shelf: _Shelf) -> Times:
+    hashes, width = structure.hashes.tolist(), len(structure.hashes)
+
+    def near(number: int, to: int) -> list[int]:
+        return sorted(range(number), key=lambda at: (abs(at - to), at))
+
+    first = Histograms.released(sums, "values.first", 2)
+    opening, turn, inside = (
+        _exact(sums, "values.opening", 2),
+        _exact(sums, "values.turn", 3),
+        _exact(sums, "values.inside", 1),
+    )
+    gap = Histograms.released(sums, "values.gap", 2)
+    skip = Histograms.released(sums, "values.skip", 3)
+    return Times(
+        order=structure.time_order,
+        parent=structure.moment_parent,
+        first=shelf.put(
+            first, first.table((width, BANDS), lambda k, b: [(hashes[k], at) for at in near(BANDS, b)], _SOME)
+        ),
+        opening=shelf.put(
+            opening, opening.table((width, BANDS), lambda k, b: [(hashes[k], at) for at in near(BANDS, b)], _SOME)
+        ),
+        turn=shelf.put(
+            turn,
+            turn.table(
+                (width, BANDS, CLASSES),
+                lambda k, b, c: [(hashes[k], band, kind) for kind in near(CLASSES, c) for band in near(BANDS, b)],
+                _SOME,
+            ),
+        ),
+        gap=shelf.put(gap, gap.table((width, CLASSES), lambda k, c: [(hashes[k], at) for at in near(CLASSES, c)], 1)),
+        inside=shelf.put(inside, inside.table((width,), lambda k: [(hashes[k],)], 1)),
+        skip=shelf.put(
+            skip,
+            skip.table((width, TENTHS, 2), lambda k, t, s: [(hashes[k], at, s) for at in near(TENTHS, t)], _SOME),
+        ),
+    )
+
+
+def _exact(sums: Sums, statistic: str, width: int) -> Histograms:
+    """Histograms whose bins were not joined."""
+    keys, n = sums.get(statistic, width + 1)
+    return Histograms.of(keys[:, :width], keys[:, width], keys[:, width], n)
+
+
+def _paths(structure: Structure, sums: Sums, shelf: _Shelf) -> Paths:
+    shape, entry = (Histograms.released(sums, f"values.{name}", 1) for name in ("shape", "entry"))
+    hashes = structure.hashes.tolist()
+    tables = {}
+    for name in SUMMARIES:
+        summaries = Histograms.released(sums, f"values.scored_{name}", 4)
+        tables[name] = shelf.put(summaries, structure.summary_of(summaries))
+    keep = np.full(len(hashes), 0.8)
+    steps, noise = _factors(residual_correlation(structure, sums), keep)
+    return Paths(
+        mean=tables["mean"],
+        trend=tables["trend"],
+        spread=tables["spread"],
+        shape=shelf.put(shape, shape.table((len(hashes),), lambda k: [(hashes[k],)], _PRIOR)),
+        entry=shelf.put(entry, entry.table((len(hashes),), lambda k: [(hashes[k],)], _PRIOR)),
+        keep=keep,
+        share=np.full(len(hashes), 0.7),
+        steps=steps,
+        noise=noise,
+    )
+
+
+def residual_correlation(structure: Structure, sums: Sums) -> Doubles:
+    """Correlation of two series' centred values at one moment, pulled to 0 where few persons have both."""
+    joined = structure.joined
+    told = np.zeros((3, joined, joined))
+    keys, n = sums.get("values.moves", 3)
+    for (one, other, part), total in zip(keys.tolist(), n.tolist(), strict=True):
+        i, j = structure.place.get(one, joined), structure.place.get(other, joined)
+        if i < joined and j < joined:
+            told[part, i, j] = total
+    held = structure.pairs("values.together")[:joined, :joined]
+    held = np.minimum(held, held.T)
+    r = told[0] / np.sqrt(np.maximum(told[1] * told[2], 1e-9)) * held / (held + _PRIOR)
+    return np.clip(r + r.T, -0.98, 0.98) + np.eye(joined)
+
+
+def _factors(r: Doubles, keep: Doubles) -> tuple[Doubles, Doubles]:
+    """Cholesky factors of steps and noise: paths then correlate by ``r``, though they forget at different pace."""
+    joined = len(r)
+    own = keep[:joined]
+    pace = np.sqrt(np.outer(1 - own**2, 1 - own**2)) / (1 - np.outer(own, own))
+    steps = np.clip(r / np.maximum(pace, 0.4), -0.98, 0.98)
+    np.fill_diagonal(steps, 1.0)
+    noise = r.copy()
+    np.fill_diagonal(noise, 1.0)
+    first, second = (np.linalg.cholesky(nearest_correlation(matrix)) if joined else matrix for matrix in (steps, noise))
+    return first, second
+
+
+def _no_outlets(structure: Structure) -> Outlets:
+    empty = np.zeros(0)
+    width = len(structure.hashes)
+    return Outlets(
+        np.zeros(width + 1, np.int64), empty, empty.astype(np.int64), empty.astype(np.int64), empty, np.zeros(width)
+    )
+
+
+def draw(
+    model: StayModel,
+    seed: int,
+    numbers: Int64s,
+    ordinals: Int64s,
+    strata: Int64s,
+    given: Int64s,
+    reach: Int64s,
+) -> tuple[Int64s, Int32s, Int32s, Doubles, Doubles]:
+    """Draw the records of stays; returns where each stay's begin, and their series, minute, level and value."""
+    stays, width = len(numbers), len(model.structure.hashes)
+    normals = np.zeros((stays, dimensions(model.structure.joined)))
+    found = np.zeros((stays, width), np.int64)
+    trajectory.fill_counts(model.bins, model.counts, seed, numbers, ordinals, strata, given, normals, found)
+    begins = np.append(0, np.cumsum(found.sum(axis=1))).astype(np.int64)
+    size = int(begins[-1])
+    series, minute = np.empty(size, np.int32), np.empty(size, np.int32)
+    level, value = np.empty(size), np.empty(size)
+    trajectory.fill_values(
+        model.bins,
+        model.times,
+        model.paths,
+        model.outlets,
+        seed,
+        numbers,
+        ordinals,
+        strata,
+        reach,
+        normals,
+        found,
+        begins,
+        series,
+        minute,
+        level,
+        value,
+    )
+    return begins, series, minute, level, value
+
+
+def trial(model: StayModel, stays: int = _TRIAL_STAYS, seed: int = _TRIAL_SEED) -> tuple[Records, Doubles]:
+    """Draw stays as the source had them: what the model is tuned on."""
+    structure = model.structure
+    keys, n = structure.strata
+    finest = np.flatnonzero(keys[:, 0] != 0) if (keys[:, 0] != 0).any() else np.array([len(n) - 1])
+    upto = np.cumsum(n[finest]) / n[finest].sum()
+    strata = finest[np.searchsorted(upto, (np.arange(stays) + 0.5) / stays)]
+    even, inside = np.random.Generator(np.random.Philox(seed)).random((2, stays, len(STATICS)))
+    given = np.zeros((stays, len(STATICS)), np.int64)
+    for place, name in enumerate(STATICS):
+        histograms, table = statics(structure, name)
+        for stratum in np.unique(strata):
+            own = np.flatnonzero(strata == stratum)
+            if table[stratum] >= 0:
+                begin, end = histograms.starts[table[stratum]], histograms.starts[table[stratum] + 1]
+                row = begin + np.searchsorted(histograms.upto[begin : end - 1], even[own, place])
+                width = histograms.high[row] - histograms.low[row] + 1
+                given[own, place] = histograms.low[row] + (width * inside[own, place]).astype(np.int64)
+    numbers = np.arange(1, stays + 1, dtype=np.int64)
+    reach = _reaches(structure, stays)
+    begins, series, minute, level, value = draw(model, seed, numbers, np.zeros(stays, np.int64), strata, given, reach)
+    stay = np.repeat(np.arange(stays), np.diff(begins)).astype(np.int32)
+    return Records(structure.hashes, stay, series, minute, value), level
+
+
+def _reaches(structure: Structure, stays: int) -> Int64s:
+    """How long into a stay values reach, in minutes, for stays as the source had them."""
+    keys, n = structure.margins.get("values.reach", 3)
+    if not len(n):
+        return np.full(stays, DAY, np.int64)
+    middle = (keys[:, 1] + keys[:, 2] + 1) // 2 + 1
+    turn = np.arange(stays, dtype=np.int64) * _COPRIME % stays  # not in the order of the strata
+    return middle[np.searchsorted(np.cumsum(n) / n.sum(), (turn + 0.5) / stays)]
+
+
+def _tuned(model: StayModel, sums: Sums) -> StayModel:
+    """Fit what has no formula by trial: levels to values, and how fast a path forgets."""
+    structure = model.structure
+    lags, company = _lag_target(structure, sums), residual_correlation(structure, sums)
+    weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
+    for _ in range(_ROUNDS):
+        records, level = trial(model, _TRIAL_STAYS)
+        model = replace(model, outlets=outlets_of(structure, weights, sums, records, level))
+        reached = Sums()
+        count_moves(structure, trial(model, _TRIAL_STAYS)[0], reached)
+        keep, share = _nearer(model.paths, lags, _lag_target(structure, reached))
+        r = np.clip(r + _STRIDE * (company - residual_correlation(structure, reached)), -0.98, 0.98)
+        steps, noise = _factors(r, keep)
+        model = replace(model, paths=model.paths._replace(keep=keep, share=share, steps=steps, noise=noise))
+    records, level = trial(model, _LAST_TRIAL_STAYS)
+    return replace(model, outlets=outlets_of(structure, weights, sums, records, level))
+
+
+def _lag_target(structure: Structure, sums: Sums) -> Doubles:
+    """The lagged correlations of centred values, (lags, series); NaN where they are not known."""
+    told = np.zeros((len(LAGS), 2, len(structure.hashes)))
+    keys, n = sums.get("values.lags", 3)
+    for (series, lag, part), total in zip(keys.tolist(), n.tolist(), strict=True):
+        if series in structure.place:
+            told[LAGS.index(lag), part, structure.place[series]] = total
+    found = np.where(told[:, 1] > 50 * SCALE, told[:, 0] / np.maximum(told[:, 1], 1), np.nan)
+    found[1, told[1, 1] < _LONG * told[0, 1]] = np.nan
+    return found
+
+
+def _nearer(paths: Paths, target: Doubles, reached: Doubles) -> tuple[Doubles, Doubles]:
+    """Move the half-life by the error at the long lag, the noise by that at the short one."""
+    short, long = target - reached
+    short = np.nan_to_num(short)
+    free = ~np.isnan(long) & (paths.share < _FULL)  # else the short lag has to decide alone
+    drive = np.clip(np.where(free, long, short), -0.2, 0.2)
+    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(3.0 * drive), 0.2, 60.0)
+    share = np.clip(paths.share + 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
+    return 0.5 ** (1.0 / half), share
+
+
+def _record_weights(structure: Structure, sums: Sums) -> dict[tuple[int, int, int], int]:
+    keys, n = sums.get("values.records", 3)
+    return {tuple(key): total for key, total in zip(keys.tolist(), n.tolist(), strict=True)}
+
+
+def outlets_of(
+    structure: Structure, weights: dict[tuple[int, int, int], int], sums: Sums, records: Records, level: Doubles
+) -> Outlets:
+    """Cut the drawn levels of each series so that its values fall into cells as often as in the source."""
+    starts, uptos, firsts, sizes, leans, scales = [0], [], [], [], [], []
+    values = structure.values
+    for series, hash_ in enumerate(structure.hashes.tolist()):
+        number = int(structure.value_of[series])
+        own = np.sort(level[records.series == series])
+        begin, end = (values.starts[number], values.starts[number + 1]) if number >= 0 else (0, 0)
+        held = np.array(
+            [
+                weights.get((hash_, low, high), 0)
+                for low, high in zip(values.low[begin:end].tolist(), values.high[begin:end].tolist(), strict=True)
+            ],
+            float,
+        )
+        scale = _scale(structure, hash_)
+        if len(held) and len(own) and held.sum() > 0:
+            first, size = values.low[begin:end], values.high[begin:end] - values.low[begin:end] + 1
+            share = np.cumsum(held) / held.sum()
+            at = np.minimum((share * len(own)).astype(np.int64), len(own) - 1)
+            upto = own[at]
+            upto[-1] = np.inf
+            uptos.append(upto)
+            firsts.append(first)
+            sizes.append(size)
+            leans.append(tilts(np.array([0, len(held)]), first, values.high[begin:end], held))
+        starts.append(starts[-1] + (len(held) if len(held) and len(own) and held.sum() > 0 else 0))
+        scales.append(scale)
+    joined = [np.concatenate(part) if part else np.zeros(0) for part in (uptos, firsts, sizes, leans)]
+    first, size = joined[1].astype(np.int64), joined[2].astype(np.int64)
+    return Outlets(np.array(starts, np.int64), joined[0], first, size, joined[3], np.array(scales, float))
+
+
+def _scale(structure: Structure, series: int) -> float:
+    """Values a unit, from the decimals that nearly all persons' values show; 0 for any digits."""
+    keys, n = structure.margins.get("values.step", 2)
+    own = keys[:, 0] == series
+    shown, persons = keys[own, 1], n[own]
+    if not len(shown):
+        return 1.0
+    order = np.argsort(shown)
+    upto = np.cumsum(persons[order]) / persons.sum()
+    most = int(shown[order][np.searchsorted(upto, 0.98)])
+    return 0.0 if most >= DIGITS else 10.0**most

@@ -1,0 +1,104 @@
+"""The kernel of measurements in stays: its histograms, times and paths."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omopsql.synth.hospital.values.grid import decimals, value_bins, value_edges
+from omopsql.synth.hospital.values.histograms import tilts
+from omopsql.udfs import trajectory
+from omopsql.udfs.trajectory import Bins, tilted
+
+EVEN = np.linspace(0.0005, 0.9995, 1000)
+
+
+def bins_of(low: list[int], high: list[int], n: list[int]) -> Bins:
+    starts = np.array([0, len(n)], np.int64)
+    low_, high_, persons = (np.array(column, np.int64) for column in (low, high, n))
+    tilt = tilts(starts, low_, high_, persons.astype(float))
+    return Bins(starts, low_, high_, np.cumsum(persons) / persons.sum(), tilt)
+
+
+def test_a_histogram_is_drawn_as_often_as_it_was_counted():
+    bins = bins_of([0, 5, 6], [4, 5, 20], [30, 50, 20])
+    drawn = np.array([trajectory._draw(bins, 0, u) for u in EVEN])
+    assert [(drawn < 5).sum(), ((drawn >= 5) & (drawn < 6)).sum(), (drawn >= 6).sum()] == pytest.approx(
+        [300, 500, 200], abs=2
+    )
+    assert drawn.min() >= 0
+    assert drawn.max() < 21
+
+
+def test_the_ends_of_a_histogram_thin_out():
+    bins = bins_of([0, 10, 20], [9, 19, 119], [50, 50, 50])
+    drawn = np.array([trajectory._draw(bins, 0, u) for u in EVEN])
+    outer = drawn[drawn >= 20]
+    assert (outer < 70).sum() > 1.5 * (outer >= 70).sum()
+
+
+@given(st.floats(0.0, 1.0), st.floats(-1.0, 1.0))
+def test_a_tilted_place_stays_in_its_bin(u, tilt):
+    assert -1e-9 <= tilted(u, tilt) <= 1.0 + 1e-9
+
+
+@given(st.lists(st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-6), min_size=2, max_size=30))
+def test_value_bins_keep_the_order_and_hold_their_value(values):
+    told = np.array(sorted(values))
+    bins = value_bins(told)
+    low, high = value_edges(bins)
+    assert (np.diff(bins) >= 0).all()
+    slack = 1e-4 * np.abs(told) + 1e-12
+    assert (low - slack <= told).all()
+    assert (told <= high + slack).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 80.0, 7.42, 37.1, 0.03, -17.8, 123.0])
+def test_a_value_of_three_digits_comes_back_exactly(value):
+    told = np.array([value])
+    code, scale = int(value_bins(told)[0]), 10.0 ** decimals(told)[0]
+    assert trajectory._number(code, 0.5, scale) == pytest.approx(value, abs=1e-9)
+
+
+def test_moments_are_brought_to_the_wanted_number_in_order():
+    minute = np.zeros(20, np.int64)
+    minute[:3] = [10, 500, 1000]
+    trajectory._fit_in(minute, 3, 9, 2880, np.uint64(7))
+    assert (np.diff(minute[:9]) >= 0).all()
+    assert {10, 500, 1000} <= set(minute[:9].tolist())
+    trajectory._fit_in(minute, 9, 2, 2880, np.uint64(7))
+    assert minute[0] <= minute[1]
+
+
+def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
+    """Histograms 0: the mean; 1: trend 0.5; 2: one spread."""
+    starts = np.array([0, 1, 2, 3], np.int64)
+    low = np.array([mean.low[0], 64, spread_bin], np.int64)
+    bins = Bins(starts, low, low.copy(), np.ones(3), np.zeros(3))
+    table = np.zeros((1, 1, 10), np.int64)
+    one = np.array([-1], np.int64)
+    unit = np.eye(1)
+    return bins, trajectory.Paths(table, table + 1, table + 2, one, one, np.array([0.8]), np.array([0.7]), unit, unit)
+
+
+def test_a_path_has_the_mean_trend_and_spread_that_were_drawn():
+    spread_bin = 320  # 2^-20 * 2^20 = 1
+    bins, paths = flat_paths(bins_of([512], [512], [10]), spread_bin)
+    minute = np.array([0, 60, 200, 420, 800, 1000], np.int32)
+    level = np.array([0.3, -1.2, 0.8, 0.1, -0.4, 2.0])
+    trajectory._settle(bins, paths, 0, 0, np.zeros(3), minute, level)
+    assert level.mean() == pytest.approx(2.0, abs=0.01)
+    assert level.std() == pytest.approx(1.0, rel=0.03)
+    assert np.corrcoef(level, minute)[0, 1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_uniforms_of_a_stay_depend_on_nothing_else():
+    some, all_ = np.empty((2, 3)), np.empty((5, 3))
+    trajectory.fill_uniforms(3, np.array([7, 9]), np.array([0, 2]), some)
+    trajectory.fill_uniforms(3, np.array([1, 7, 8, 9, 9]), np.array([0, 0, 0, 1, 2]), all_)
+    assert (some == all_[[1, 4]]).all()
+    assert not math.isclose(all_[3, 0], all_[4, 0])
