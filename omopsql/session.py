@@ -25,7 +25,7 @@ from . import registry, transport
 from .errors import OmopsqlError
 from .quoting import identifier, literal
 from .registry import Function, Parameter
-from .transport import PREFIX, add_function, arrow, generator
+from .transport import PREFIX, add_function, arrow, generator, persons
 
 CATALOG = "omopsql"
 
@@ -131,6 +131,7 @@ def _load(con: duckdb.DuckDBPyConnection, token: str) -> None:
     if not native:
         arrow.register(con)
     generator.register_arrow(con)
+    persons.register(con)
     declare_vocabulary(con)
     by_kind = list(_LOADERS)  # macros come last: their bodies are bound against what stands there
     for function in sorted(registry.functions(), key=lambda f: by_kind.index(f.kind)):

@@ -11,6 +11,7 @@ from .failures import Verbs
 from .fit import fit
 from .functions import functions
 from .harmonize import harmonize
+from .merge import merge
 from .query import query
 from .synthesize import synthesize
 from .vocabulary import vocabulary
@@ -40,5 +41,5 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (demo, vocabulary, harmonize, check, fit, synthesize, query, functions, completion):
+for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, query, functions, completion):
     main.add_command(verb)

@@ -1,4 +1,4 @@
-"""``omopsql fit``: a table becomes a model."""
+"""``omopsql fit``: a table, or a whole CDM, becomes a model."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 
 METHODS = ("auto", "copula", "tree", "independent")
 KINDS = ("number", "category", "identifier", "skip")
+_OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "margins_only", "margins")
 
 
-@click.command(short_help="Learn a table: write its model.")
+@click.command(short_help="Learn a table or a CDM: write its model.")
 @click.argument("source")
 @output_option(".parquet", required=True, use="The model to write.")
 @click.option(
-    "--method", type=click.Choice(METHODS), default="auto", show_default=True, help="How columns hang together."
+    "--method",
+    type=click.Choice(METHODS),
+    default="auto",
+    show_default=True,
+    help="Of a table: how columns hang together.",
 )
 @click.option(
     "--min-cell",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Release no statistic over fewer rows than this.",
+    help="Release no statistic over fewer rows, or persons, than this.",
 )
 @click.option(
     "--column",
@@ -39,38 +44,90 @@ KINDS = ("number", "category", "identifier", "skip")
     metavar="NAME=KIND",
     multiple=True,
     callback=assignments(at="last", values=KINDS),
-    help=f"What to take a column for: {', '.join(KINDS)}. May be repeated.",
+    help=f"Of a table: what to take a column for: {', '.join(KINDS)}. May be repeated.",
 )
-@database_option("A DuckDB file; SOURCE may then be one of its tables.")
-def fit(source: str, output: Path, method: str, min_cell: int, columns: dict[str, str], database: Path | None) -> None:
-    """Learn the table SOURCE and write its model, a Parquet file of counts without any row of the data.
+@click.option(
+    "--vocabulary",
+    metavar="FOLDER",
+    help="Of a CDM: where ancestors of rare concepts are looked up, if the CDM has no vocabulary.",
+)
+@click.option("--for-merge", is_flag=True, help="Of a CDM: keep exact sums, private, for `omopsql merge` only.")
+@click.option("--margins-only", is_flag=True, help="Of a CDM: stop after the first of two rounds.")
+@click.option("--margins", metavar="FILE", help="Of a CDM: the merged first round of all hospitals.")
+@database_option("A DuckDB file; SOURCE may then be one of its tables, or a schema with a CDM.")
+@click.pass_context
+def fit(
+    ctx: click.Context,
+    source: str,
+    output: Path,
+    method: str,
+    min_cell: int,
+    columns: dict[str, str],
+    vocabulary: str | None,
+    for_merge: bool,
+    margins_only: bool,
+    margins: str | None,
+    database: Path | None,
+) -> None:
+    """Learn SOURCE and write its model, a Parquet file of counts without any row of the data.
 
-    SOURCE is a Parquet, CSV or JSON file, a glob, or a folder of Parquet files.
+    SOURCE is a table: a Parquet, CSV or JSON file, a glob, or a folder of Parquet files. Or it is a whole CDM: a
+    folder or a schema with a table person. Hospitals that learn a model together fit with --for-merge.
 
     \b
     Example:
       omopsql fit patients.csv -o model.parquet
       omopsql fit patients.csv -o model.parquet --column 'postal code=category' --column remarks=skip
       omopsql fit person --database hospital.duckdb -o person_model.parquet
+      omopsql fit omopsql_demo/cdm -o hospital_model.parquet
     """  # noqa: D301 (click reads \b)
     from omopsql.quoting import literal
 
     refuse_overwriting(output, source)
     with connected(database, read_only=True) as con:
-        learn = (
-            f"FROM omopsql.copula_fit({literal(source)}, columns := {struct(columns)}, "
-            f"method := {literal(method)}, min_cell := {min_cell})"
-        )
+        if _is_cdm(con, source):
+            _refuse(ctx, _OF_TABLES, f"{source} is a CDM, and this is for a single table")
+            asked = {"min_cell": str(min_cell), "for_merge": str(for_merge), "margins_only": str(margins_only)}
+            asked |= {
+                name: literal(value) for name, value in (("vocabulary", vocabulary), ("margins", margins)) if value
+            }
+            learn = f"FROM omopsql.cdm_fit({literal(source)}, {_named(asked)})"
+        else:
+            _refuse(ctx, _OF_HOSPITALS, f"{source} is a single table, and this is for a CDM")
+            asked = {"columns": struct(columns), "method": literal(method), "min_cell": str(min_cell)}
+            learn = f"FROM omopsql.copula_fit({literal(source)}, {_named(asked)})"
         with completed(output) as part:
             write = f"COPY ({learn}) TO {literal(str(part))} (FORMAT parquet)"
             watched(con, lambda: con.execute(write), f"Learning {source}")
-        rows = _tell(con, output)
-    command = ["omopsql", "synthesize", str(output), "-n", str(rows), "--seed", "42", "-o", "synthetic.parquet"]
-    click.echo(f"Next: {shlex.join(command)}", err=True)
+        next_command = _tell_cdm(con, output) if "omopsql.cdm_fit" in learn else _tell_table(con, output)
+    click.echo(f"Next: {shlex.join(['omopsql', *next_command])}", err=True)
 
 
-def _tell(con: duckdb.DuckDBPyConnection, model: Path) -> int:
-    """Say on stderr what a model learned, in its own words. Returns how many rows it was learned from."""
+def _is_cdm(con: duckdb.DuckDBPyConnection, source: str) -> bool:
+    """Whether a folder or schema holds a table person. A table of that name comes first."""
+    from omopsql import OmopsqlError
+    from omopsql.harmonize.cdm_source import cdm_relations
+
+    try:
+        return "person" in cdm_relations(con, source)
+    except OmopsqlError:
+        return False
+
+
+def _refuse(ctx: click.Context, options: tuple[str, ...], why: str) -> None:
+    """Refuse options that were typed, and belong to the other kind of source."""
+    for parameter in ctx.command.params:
+        given = parameter.name and ctx.get_parameter_source(parameter.name)
+        if parameter.name in options and given is click.core.ParameterSource.COMMANDLINE:
+            raise click.BadParameter(why, param_hint=f"'{parameter.opts[0]}'")
+
+
+def _named(arguments: dict[str, str]) -> str:
+    return ", ".join(f"{name} := {sql}" for name, sql in arguments.items())
+
+
+def _tell_table(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
+    """Say on stderr what a model learned, in its own words. Returns the command to type next."""
     from omopsql.quoting import literal
 
     lines = con.execute(
@@ -85,4 +142,25 @@ def _tell(con: duckdb.DuckDBPyConnection, model: Path) -> int:
     for name, words in columns:
         if "comes back" in words:  # as fresh keys or as NULL: not learned
             click.echo(f"  {name}: {words}", err=True)
-    return int(rows)
+    return ["synthesize", str(model), "-n", str(rows), "--seed", "42", "-o", "synthetic.parquet"]
+
+
+def _tell_cdm(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
+    """Say on stderr what was learned of a CDM, and what was lost. Returns the command to type next."""
+    from omopsql.synth.hospital.merge import read_sums
+    from omopsql.synth.hospital.plan import LEFT_OUT, PERSONS, ROLLED_UP
+    from omopsql.synth.hospital.sums import Header
+
+    sums = read_sums(con, str(model))
+    header = Header.of(sums, str(model))
+    lost = {name: len(sums.labels(name)) for name in (PERSONS, ROLLED_UP, LEFT_OUT)}
+    click.echo(f"Learned {header.persons:,} persons and {lost[PERSONS]:,} concepts into {model}", err=True)
+    if lost[ROLLED_UP]:
+        click.echo(f"  {lost[ROLLED_UP]:,} rarer concepts count as an ancestor", err=True)
+    if lost[LEFT_OUT]:
+        click.echo(f"  {lost[LEFT_OUT]:,} concepts of fewer than {header.min_cell} persons are left out", err=True)
+    if header.private:
+        kept = ["--for-merge"] if header.round == 1 else []
+        click.echo("  exact sums, private: for addition only, and nobody else's eyes", err=True)
+        return ["merge", str(model), "other.parquet", *kept, "-o", "merged.parquet"]
+    return ["synthesize", str(model), "--persons", str(header.persons), "--seed", "42", "-o", "synthetic"]

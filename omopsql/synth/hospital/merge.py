@@ -1,0 +1,151 @@
+"""Merging what several hospitals learned: their sums are added, and small cells suppressed once, on the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from omopsql.errors import OmopsqlError, first_line
+from omopsql.registry import routine
+from omopsql.relation import resolve
+from omopsql.session import Caller
+
+from .fit import RULES, released
+from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
+
+MARK = "merged"  # the statistic that marks a sum of models whose small cells were suppressed before
+_BINS = 2  # the first and the last bin of a joined cell end its key
+
+
+@routine(
+    family="synth",
+    schema=SCHEMA,
+    examples=(
+        "SELECT label FROM omopsql.merge(['hospital_model', 'second_hospital_model']) WHERE statistic = 'merged' "
+        "--> small cells were suppressed before merging",
+    ),
+)
+def merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
+    """Add up what hospitals learned with cdm_fit, in any order.
+
+    models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. What was fitted with for_merge :=
+    true is exact: the sum equals a fit of all their persons together, and small cells are suppressed once, on the sum;
+    for_merge := true keeps it exact and private, to be added further or to be the margins of a second round. Models
+    whose small cells are suppressed already can be added too; the sum is marked by a row of statistic merged. Models
+    of differing versions, CDMs, min_cell or margins, and a mixture of both kinds, are refused.
+    """
+    with caller.cursor() as cursor:
+        return merged(cursor, _names(cursor, models), for_merge)
+
+
+def _names(cursor: duckdb.DuckDBPyConnection, models: str) -> list[str]:
+    """Read a list that arrived as text: ``[a.parquet, b.parquet]``."""
+    try:
+        names = cursor.execute("SELECT CAST($1 AS VARCHAR[])", [models]).fetchall()[0][0]
+    except duckdb.Error:
+        names = None
+    if not names or None in names:
+        raise OmopsqlError(f"merge takes a list of models, as in ['a.parquet', 'b.parquet'], not {models!r}")
+    return [str(name) for name in names]
+
+
+def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: bool = False) -> pa.Table:
+    """Read and add up models. Returns a table of ``sums.SCHEMA``; raises OmopsqlError when they do not fit together."""
+    if len(names) < 2:
+        raise OmopsqlError(f"{names[0] if names else 'nothing'} alone cannot be merged; give two models or more")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise OmopsqlError(f"{twice[0]} is given twice, and would count twice; give each model once")
+    parts = {name: read_sums(cursor, name) for name in names}
+    headers = {name: Header.of(sums, name) for name, sums in parts.items()}
+    _refuse_differing(headers)
+    header = replace(headers[names[0]], persons=sum(found.persons for found in headers.values()))
+    added = Sums.merged(parts.values())
+    added.drop(HEADER)
+    if not header.private:
+        return _sum_of_released(added, header, for_merge, names[0]).to_table()
+    if for_merge:
+        return Sums.merged([added, header.sums()]).to_table()
+    if header.round == 1:
+        raise OmopsqlError(
+            f"{names[0]} holds margins, which are merged for the second round: add --for-merge (for_merge := true)"
+        )
+    return Sums.merged([released(added, header.min_cell), replace(header, private=False).sums()]).to_table()
+
+
+def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:
+    """Read the sums of a model, its table or Parquet file. Raises OmopsqlError when it is none."""
+    return Sums.from_table(read_table(cursor, name), name)
+
+
+def read_table(cursor: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
+    """Read the rows of a model as they stand."""
+    relation = resolve(cursor, name)
+    try:
+        return cursor.sql(f"FROM {relation.sql}").to_arrow_table()
+    except duckdb.Error as error:
+        raise OmopsqlError(f"{name} cannot be read: {first_line(error)}") from error
+
+
+_MUST_AGREE = {
+    "private": ("{0} holds exact sums and {1} a model whose small cells are suppressed", "fit both the same way"),
+    "round": ("{0} and {1} are of different rounds: {2} and {3}", "merge margins with margins, models with models"),
+    "omopsql": ("{0} was made by omopsql {2}, {1} by {3}", "fit both with one version"),
+    "cdm_version": ("{0} is of CDM {2}, {1} of CDM {3}", "bring them to one version of the CDM"),
+    "min_cell": ("{0} has min_cell {2}, {1} has {3}", "fit both with one min_cell"),
+    "margins": ("{0} and {1} were counted in different bins", "merge their margins first, and fit both with these"),
+}
+
+
+def _refuse_differing(headers: dict[str, Header]) -> None:
+    """Raise OmopsqlError that tells which two models do not fit together, and why."""
+    (first, own), *others = headers.items()
+    for name, other in others:
+        for field, (told, remedy) in _MUST_AGREE.items():
+            one, two = getattr(own, field), getattr(other, field)
+            if one == two:
+                continue
+            names = (first, name) if field != "private" or own.private else (name, first)
+            raise OmopsqlError(f"{told.format(*names, one, two)}; {remedy}")
+
+
+def _sum_of_released(added: Sums, header: Header, for_merge: bool, name: str) -> Sums:
+    if for_merge:
+        raise OmopsqlError(f"{name} is a model whose small cells are suppressed already: its sum cannot be exact")
+    joined = Sums()
+    for statistic in added:
+        counted = added.counted(statistic)
+        if statistic in RULES and RULES[statistic].kind == "pool":
+            counted = _disjoint(counted)
+        joined.put(statistic, counted.keys, counted.n, counted.labels)
+    mark = Sums()
+    told = pa.array(["small cells were suppressed before merging"])
+    mark.put(MARK, np.zeros((1, 0), np.int64), [header.persons], told)
+    return Sums.merged([joined, header.sums(), mark])
+
+
+def _disjoint(counted: Counted) -> Counted:
+    """Join cells whose ranges of bins overlap: each model had joined its small bins in its own way."""
+    if not len(counted):
+        return counted
+    prefix, low, high = counted.keys[:, :-_BINS], counted.keys[:, -_BINS], counted.keys[:, -1]
+    begins = np.zeros(len(counted), bool)
+    begins[group_starts(list(prefix.T), len(counted))] = True
+    reach = _reach(begins, high)
+    begins[1:] |= low[1:] > reach[:-1]
+    starts = np.flatnonzero(begins)
+    ends = np.append(starts[1:], len(counted)) - 1
+    keys = np.column_stack([prefix[starts], low[starts], reach[ends]])
+    return Counted(keys, np.add.reduceat(counted.n, starts))
+
+
+def _reach(begins: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The highest bin so far in each histogram, whose first cells ``begins`` marks."""
+    histogram = np.cumsum(begins)
+    rank = np.unique(high, return_inverse=True)[1]
+    span = int(rank.max()) + 1
+    return np.unique(high)[np.maximum.accumulate(histogram * span + rank) - histogram * span]
