@@ -24,6 +24,8 @@ from omopsql.quality.asked import Asked
 from omopsql.quality.check_cdm import checked
 from omopsql.quoting import identifier, literal
 from omopsql.sql_files import sql_folder
+from omopsql.synth.hospital.fit import fit
+from omopsql.synth.hospital.write import synthesize
 
 EXTRACTS = (
     "patients",
@@ -52,6 +54,7 @@ _TRUTH = (  # what nobody at the hospital knows, and the extracts are drawn from
 )
 MARK = "demo.json"  # shows that a folder is a demonstration, and may be replaced by one
 MOST_PATIENTS = 100_000
+LEAST_LEARNED = 30
 
 
 @dataclass(frozen=True)
@@ -186,9 +189,22 @@ def _check(demo: Demo) -> int:
     return checks.num_rows
 
 
+def _synthesize(demo: Demo) -> int:
+    folder = demo.folder / "synthetic"
+    folder.mkdir()
+    if demo.patients < LEAST_LEARNED:
+        return 0  # too few to learn from
+    model = folder / "model.parquet"
+    with demo.con.cursor() as cursor:
+        learned, _ = fit(cursor, str(demo.cdm), vocabulary=str(demo.vocabulary))
+        cursor.from_arrow(learned).write_parquet(str(model))
+    return sum(synthesize(demo.con, str(model), folder / "cdm", demo.patients, demo.seed).rows.values())
+
+
 STEPS = (
     Step("extracts of a simulated hospital", "source", _simulate),
     Step("a vocabulary of well-known concepts", "vocabulary", _copy_vocabulary),
     Step("the OMOP CDM of the hospital", "cdm", _harmonize),
     Step("OHDSI's checks of the CDM", "quality", _check),
+    Step("a model of the CDM, and synthetic persons of it", "synthetic", _synthesize),
 )

@@ -21,6 +21,8 @@ CREATE TABLE reviewed_codes AS SELECT *, 201826 AS concept_id, 'SNOMED' AS vocab
 COPY (SELECT 'Bundle' AS resourceType, [{'resource': {'resourceType': 'Patient', 'id': '1'}},
     {'resource': {'resourceType': 'Encounter', 'id': '2'}}] AS entry) TO 'bundle.json';
 FROM omopsql.use_vocabulary('omopsql_demo/vocabulary');
+CREATE TABLE hospital_model AS FROM omopsql.cdm_fit('omopsql_demo/cdm');
+CREATE TABLE second_hospital_model AS FROM hospital_model;
 CREATE TABLE quality_results AS FROM omopsql.check_cdm('omopsql_demo/cdm');
 CREATE TABLE quality_thresholds AS SELECT 'measurePersonCompleteness' AS check_name, 100 AS threshold;
 """

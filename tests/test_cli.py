@@ -204,6 +204,8 @@ def test_the_examples_of_the_help_run(learned_clinic, demo_folder, folder, comma
     if not command.startswith("omopsql demo"):
         Path("omopsql_demo").symlink_to(demo_folder)
         Path("athena_download").symlink_to(demo_folder / "vocabulary")
+        for name in ("hospital_model.parquet", "north.parquet", "south.parquet"):
+            Path(name).symlink_to(demo_folder / "synthetic" / "model.parquet")
     for name in ("patients.csv", "hospital.duckdb", "model.parquet"):
         (folder / name).write_bytes((learned_clinic / name).read_bytes())
     duckdb.execute(
