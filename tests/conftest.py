@@ -23,6 +23,9 @@ settings.register_profile("steady", deadline=None, derandomize=True)  # the firs
 settings.load_profile("steady")
 
 DATA_VARIABLE = "OMOPSQL_TEST_DATA"
+sys.path.append(
+    str(Path(__file__).parents[1])
+)  # for benchmarks/, which are not installed; an installed omopsql comes first
 
 
 @pytest.fixture
