@@ -23,9 +23,8 @@ settings.register_profile("steady", deadline=None, derandomize=True)  # the firs
 settings.load_profile("steady")
 
 DATA_VARIABLE = "OMOPSQL_TEST_DATA"
-sys.path.append(
-    str(Path(__file__).parents[1])
-)  # for benchmarks/, which are not installed; an installed omopsql comes first
+# For benchmarks/, which are not installed. An installed omopsql comes first.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 @pytest.fixture

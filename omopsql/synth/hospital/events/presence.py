@@ -231,10 +231,8 @@ def tree(
     earlier: list[tuple[int, int]],
     alone: np.ndarray,
     leads: np.ndarray,
-    explained: np.ndarray,
 ) -> Tree:
-    """Choose parents by the information they give beyond sex, years and birth; ``explained`` are the persons with both
-    that these explain. ``earlier`` (parent, child) pairs are in the order of time.
+    """Choose parents by the information they give; ``earlier`` (parent, child) pairs are in the order of time.
 
     Those that ``leads`` marks have parents among themselves only.
     """

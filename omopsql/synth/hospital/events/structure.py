@@ -169,22 +169,19 @@ def _candidates(ever: np.ndarray, persons_of: Ints, persons: int, items: Items, 
     return np.where(np.take_along_axis(gain, best, 1) > 0, best, -1).astype(np.int64)
 
 
-def information(both: np.ndarray, n: np.ndarray, persons: int, expected: np.ndarray | None = None) -> np.ndarray:
-    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told.
-
-    ``expected`` are the persons with both that are explained already; without it, those that chance explains.
-    """
+def information(both: np.ndarray, n: np.ndarray, persons: int) -> np.ndarray:
+    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told."""
     p = np.clip(n / max(persons, 1), 0, 1)
-    explained = p[:, None] * p[None, :] if expected is None else expected / max(persons, 1)
+    by_chance = p[:, None] * p[None, :]
     most = np.minimum(p[:, None], p[None, :])
-    shared = np.zeros_like(explained)
+    shared = np.zeros_like(by_chance)
     for cell, of_chance in zip(
-        _fourfold(p, np.minimum(both / max(persons, 1), most)), _fourfold(p, np.minimum(explained, most)), strict=True
+        _fourfold(p, np.minimum(both / max(persons, 1), most)), _fourfold(p, by_chance), strict=True
     ):
         shared += _cross(cell, of_chance)
     entropy = -_cross(p, np.ones_like(p)) - _cross(1 - p, np.ones_like(p))
     gain = shared / np.maximum(entropy, 1e-9)[:, None]
-    gain[(both == 0) & (explained * persons < EXCLUSIVE)] = 0.0
+    gain[(both == 0) & (by_chance * persons < EXCLUSIVE)] = 0.0
     np.fill_diagonal(gain, 0.0)
     return np.maximum(gain, 0.0)
 
