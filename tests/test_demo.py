@@ -221,7 +221,7 @@ def test_the_command_says_what_it_made_and_what_to_do_next(folder):
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     assert [path.name for path in folder.iterdir()] == ["omopsql_demo"]
-    folders = ["cdm", "demo.json", "quality", "source", "vocabulary"]
+    folders = ["cdm", "demo.json", "quality", "source", "synthetic", "vocabulary"]
     assert sorted(path.name for path in (folder / "omopsql_demo").iterdir()) == folders
     told = json.loads((folder / "omopsql_demo" / "demo.json").read_text())
     assert told == {"omopsql": omopsql.__version__, "patients": 60, "seed": 4}
@@ -234,11 +234,12 @@ def test_the_command_says_what_it_made_and_what_to_do_next(folder):
 def test_the_next_commands_run(folder):
     told = run("demo", "-o", "o'clock", "--patients", "60").stderr
     commands = [shlex.split(line) for line in told.splitlines() if line.startswith("  omopsql ")]
-    assert [verb for _, verb, *_ in commands] == ["query", "query", "check"]
+    assert [verb for _, verb, *_ in commands] == ["query", "query", "check", "synthesize"]
     for _, verb, *arguments in commands:
         result = run(verb, *arguments, *(["--format", "csv"] if verb == "query" else []))
         assert result.exit_code == 0, result.output
-        assert len(result.stdout.splitlines()) > 3
+        assert len(result.output.splitlines()) > 3
+    assert (folder / "synthetic" / "person.parquet").exists()
     assert (folder / "quality.html").stat().st_size > 100_000
 
 

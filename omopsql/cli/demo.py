@@ -62,10 +62,9 @@ def demo(output: Path, patients: int, seed: int) -> None:
         click.echo(f"  omopsql query {_quoted(sql)}", err=True)
     cdm, vocabulary = (_quoted(str(output / name)) for name in ("cdm", "vocabulary"))
     click.echo(f"  omopsql check {cdm} --vocabulary {vocabulary} -o quality.html", err=True)
-    click.echo(
-        f"  omopsql synthesize {_quoted(str(output / 'synthetic' / 'model.parquet'))} --persons 10000 -o synthetic/",
-        err=True,
-    )
+    model = output / "synthetic" / "model.parquet"
+    if model.exists():  # there are patients enough to learn from
+        click.echo(f"  omopsql synthesize {_quoted(str(model))} --persons 2000 -o synthetic/", err=True)
 
 
 def _tell_what_was_made(output: Path, made: list[Made]) -> None:

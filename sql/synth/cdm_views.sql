@@ -6,7 +6,7 @@
 -- @param persons BIGINT
 -- @param seed BIGINT
 -- @returns VARCHAR
--- @example SELECT starts_with(omopsql.cdm_views('hospital_model', 'synthetic', persons := 10), 'CREATE SCHEMA') --> True
+-- @example SELECT contains(omopsql.cdm_views('hospital_model', 'synthetic', persons := 10), 'drug_exposure') --> True
 CREATE OR REPLACE MACRO omopsql.cdm_views(model, schema, persons := 1000, seed := 0) AS
     format('CREATE SCHEMA IF NOT EXISTS "{}";', replace(schema, '"', '""')) || chr(10) || (
         SELECT
