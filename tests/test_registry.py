@@ -95,7 +95,7 @@ def test_macro_files_are_named_for_their_macro():
     "function", [function for function in functions() if function.kind == "macro"], ids=lambda function: function.name
 )
 def test_a_macro_file_runs_as_it_stands(function: Function):
-    """Kernels and routines apart, a macro needs no Python: a catalog named omopsql, with the macros that come before."""
+    """Kernels and routines apart, a macro needs no Python: only a catalog omopsql with the macros that come before."""
     with duckdb.connect() as con:
         con.execute("ATTACH ':memory:' AS omopsql")
         for kernel in registry.kernels():
