@@ -13,8 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from omopsql.synth.hospital import events as layer
+from omopsql.synth.hospital.counting import chosen, counted, hashed
 from omopsql.synth.hospital.events import first_round
-from omopsql.synth.hospital.events.counting import chosen, counted, hashed
 from omopsql.synth.hospital.events.second_round import Parsed
 from omopsql.synth.hospital.events.series import Series
 from omopsql.synth.hospital.events.structure import Structure

@@ -7,7 +7,7 @@ from hospital_cdm import INPATIENT, make_hospital
 from hospital_lives import Learned, learn, relive, site_of
 
 from omopsql.synth.hospital import visits
-from omopsql.synth.hospital.lives import Lives, owners
+from omopsql.synth.hospital.lives import Events, Lives, owners
 from omopsql.synth.hospital.plan import TABLE_NUMBERS
 from omopsql.synth.hospital.reading import Site
 
@@ -103,7 +103,7 @@ def test_events_that_need_a_visit_open_one(site: Site, learned: Learned) -> None
     events = site.events(learned.items)
     kept = learned.items.table[events.item] != TABLE_NUMBERS["visit_occurrence"]
     person = owners(events.offsets)[kept]
-    without = visits.Events.generated(
+    without = Events.generated(
         np.searchsorted(person, np.arange(len(site.people) + 1)),
         events.item[kept],
         events.day[kept],

@@ -7,6 +7,7 @@ number in its table fixes, so any column of any record can be drawn alone.
 import numpy as np
 from numba import njit
 
+from .draw import entry_of
 from .philox import uniform_52
 from .stream import mixed
 
@@ -49,20 +50,6 @@ def number_within(offsets, places):
             places[row] = row - offsets[i]
 
 
-@njit(inline="always", nogil=True)
-def _searched(cumulative, begin, end, u):
-    """The first entry of [begin, end) whose cumulative weight exceeds the share ``u`` of the whole."""
-    wanted = u * cumulative[end - 1]
-    low, high = begin, end - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if cumulative[middle] > wanted:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
 @njit(nogil=True, cache=True)
 def draw_cells(starts, cumulative, groups, states, person, places, draw, cells):
     """Draw an entry of each record's group; -1 where the group is -1 or has no entry.
@@ -75,7 +62,7 @@ def draw_cells(starts, cumulative, groups, states, person, places, draw, cells):
             cells[row] = -1
             continue
         u = uniform_at(states[person[row]], places[row] * DRAWS + draw)
-        cells[row] = _searched(cumulative, starts[group], starts[group + 1], u)
+        cells[row] = entry_of(cumulative, starts[group], starts[group + 1], u)
 
 
 @njit(nogil=True, cache=True)

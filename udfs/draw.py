@@ -38,6 +38,20 @@ def value_in_cell(first, span, scale, u):
     return first + u * span
 
 
+@njit(inline="always", nogil=True)
+def entry_of(cumulative, begin, end, u):
+    """The first entry of [begin, end), not empty, whose cumulative weight exceeds the share ``u`` of the whole."""
+    wanted = u * cumulative[end - 1]
+    low, high = begin, end - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if cumulative[middle] > wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 @njit(nogil=True, cache=True)
 def alias_table(weights, shares, aliases):
     """Fill ``shares`` and ``aliases`` for drawing cells in proportion to ``weights`` (not all zero)."""

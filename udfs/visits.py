@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from .attributes import uniform_at
+from .draw import entry_of
 from .stream import start
 
 NO_VISIT, UNLINKED, OUTSIDE = -1, -1, -2  # states of an event's link: not linked on a day with a visit; a day without
@@ -30,15 +31,7 @@ def _entry(starts, cumulative, group, u):
     begin, end = starts[group], starts[group + 1]
     if begin == end:
         return -1
-    wanted = u * cumulative[end - 1]
-    low, high = begin, end - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if cumulative[middle] > wanted:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    return entry_of(cumulative, begin, end, u)
 
 
 @njit(inline="always", nogil=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ import click
 from .connection import connected
 from .failures import Failure
 from .files import completed, refuse_overwriting
-from .options import database_option
+from .options import check_file, database_option
 from .watch import watched_steps
 
 if TYPE_CHECKING:
@@ -29,15 +28,9 @@ _SHOWN = 40  # failures on a terminal; a pipe gets them all
 def _writable(ctx: click.Context, param: click.Parameter, outputs: tuple[Path, ...]) -> tuple[Path, ...]:
     """Refuse files that could not be written, before any work begins."""
     for output in outputs:
-        folder = output.resolve().parent
         if output.suffix.lower() not in SUFFIXES:
             raise click.BadParameter(f"{output} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-        if output.exists() and not output.is_file():
-            raise click.BadParameter(f"{output} is no plain file; give the name of a file to write")
-        if not folder.is_dir():
-            raise click.BadParameter(f"there is no folder {folder}; make it first")
-        if not os.access(folder, os.W_OK):
-            raise click.BadParameter(f"the folder {folder} is not writable")
+        check_file(output)
     twice = [output for output, times in Counter(path.resolve() for path in outputs).items() if times > 1]
     if twice:
         raise click.BadParameter(f"{twice[0]} is given twice")

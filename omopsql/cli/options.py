@@ -19,6 +19,22 @@ def database_option(use: str) -> Callable[[F], F]:
     )
 
 
+def check_file(path: Path) -> None:
+    """Raise BadParameter when a plain file cannot be written there."""
+    if path.exists() and not path.is_file():
+        raise click.BadParameter(f"{path} is no plain file; give the name of a file to write")
+    check_folder_of(path)
+
+
+def check_folder_of(path: Path) -> None:
+    """Raise BadParameter when the folder that something is to be written to is missing or read-only."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise click.BadParameter(f"the folder {folder} is not writable")
+
+
 def output_option(*suffixes: str, required: bool, use: str) -> Callable[[F], F]:
     """``-o FILE``, checked before any work begins. Without ``suffixes`` any name will do."""
 
@@ -27,13 +43,7 @@ def output_option(*suffixes: str, required: bool, use: str) -> Callable[[F], F]:
             return None
         if suffixes and not value.name.lower().endswith(suffixes):
             raise click.BadParameter(f"{value} must end in {' or '.join(suffixes)}")
-        if value.exists() and not value.is_file():
-            raise click.BadParameter(f"{value} is no plain file; give the name of a file to write")
-        folder = value.resolve().parent
-        if not folder.is_dir():
-            raise click.BadParameter(f"there is no folder {folder}; make it first")
-        if not os.access(folder, os.W_OK):
-            raise click.BadParameter(f"the folder {folder} is not writable")
+        check_file(value)
         return value
 
     path = click.Path(dir_okay=True, path_type=Path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 
 from .connection import connected
 from .files import completed, refuse_overwriting
-from .options import assignments, database_option, struct
+from .options import assignments, check_file, check_folder_of, database_option, struct
 from .report import show_table
 from .watch import watched, watched_steps
 
@@ -27,15 +26,11 @@ _BIGINT = 2**63
 def _read_target(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
     """Check, before any work begins, that what is to be written can be: a file of rows, a folder, a database."""
     name = value.name.lower()
-    if name.endswith(tuple(_FORMATS)) and value.exists() and not value.is_file():
-        raise click.BadParameter(f"{value} is no plain file; give the name of a file to write")
+    if name.endswith(tuple(_FORMATS)):
+        check_file(value)
     if value.suffix and not name.endswith((*_FORMATS, _DATABASE)) and not value.is_dir():
         raise click.BadParameter(f"{value} must end in .parquet or .csv; or give a folder, or a file in {_DATABASE}")
-    folder = value.resolve().parent
-    if not folder.is_dir():
-        raise click.BadParameter(f"there is no folder {folder}; make it first")
-    if not os.access(folder, os.W_OK):
-        raise click.BadParameter(f"the folder {folder} is not writable")
+    check_folder_of(value)
     return value
 
 

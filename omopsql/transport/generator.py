@@ -7,7 +7,6 @@ A generator is two flat arrays and a compiled function ``fill(ints, reals, seed,
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +14,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError
-
 from . import PREFIX, add_function, load_native
+from .recent import Recent
 
 BLOCK = 2048  # rows a call: DuckDB's own vector size
-_RECENT = 64
 
 
 @dataclass(frozen=True)
@@ -47,27 +44,15 @@ class Generator:
         return out
 
 
-_recent: OrderedDict[int, Generator] = OrderedDict()
+_recent: Recent[Generator] = Recent()
+kept = _recent.kept
 
 
 def keep(generator: Generator) -> int:
     """Keep a generator for the queries that are about to be planned, and return its handle."""
     handle = generator.handle
-    _recent[handle] = generator
-    _recent.move_to_end(handle)
-    while len(_recent) > _RECENT:
-        _recent.popitem(last=False)
+    _recent.keep(handle, generator)
     return handle
-
-
-def kept(handle: int) -> Generator:
-    """Return the generator of a handle. Raises OmopsqlError when it was displaced by newer ones."""
-    try:
-        return _recent[handle]
-    except KeyError:
-        raise OmopsqlError(
-            "this query was planned long ago and its model is no longer in memory; plan it again"
-        ) from None
 
 
 def is_native(cursor: duckdb.DuckDBPyConnection) -> bool:

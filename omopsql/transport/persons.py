@@ -21,9 +21,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError
-
 from . import PREFIX, add_function
+from .recent import Recent
 
 TYPES = {
     "BIGINT": pa.int64(),
@@ -33,7 +32,6 @@ TYPES = {
     "TIMESTAMP": pa.timestamp("us"),
     "VARCHAR": pa.string(),
 }
-_RECENT = 64
 _THREADS = 256
 
 
@@ -52,24 +50,8 @@ class Source(Protocol):
         """Make the rows of these persons."""
 
 
-_recent: OrderedDict[int, Source] = OrderedDict()
-
-
-def keep(handle: int, source: Source) -> None:
-    """Keep a source for the queries that are about to be planned. The same source has the same handle."""
-    _recent[handle] = source
-    _recent.move_to_end(handle)
-    while len(_recent) > _RECENT:
-        _recent.popitem(last=False)
-
-
-def _kept(handle: int) -> Source:
-    try:
-        return _recent[handle]
-    except KeyError:
-        raise OmopsqlError(
-            "this query was planned long ago and its model is no longer in memory; plan it again"
-        ) from None
+_recent: Recent[Source] = Recent()
+keep = _recent.keep
 
 
 def column_sql(handle: int, position: int, arrow_type: pa.DataType, person: str) -> str:
@@ -127,7 +109,7 @@ def _rows(handle: int, numbers: np.ndarray) -> Rows:
     made = _made.pop(thread, None)
     if made is None or made.handle != handle or not np.array_equal(made.numbers, numbers):
         made = None  # its memory is free before the next rows are made
-        rows = _kept(handle).rows(numbers)
+        rows = _recent.kept(handle).rows(numbers)
         made = _Made(handle, numbers, rows, rows.table.num_columns - 1)  # nobody asks for person_id
     made.left -= 1
     if made.left > 0:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from omopsql.harmonize.cdm import VERSIONS, tables
 from omopsql.udfs import attributes as kernel
 
-from .events.counting import counted, hashed
+from .counting import counted, hashed
 from .lives import Int32s, Int64s, Lives, owners
 from .plan import Plan
 from .reading import Site

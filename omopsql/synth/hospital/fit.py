@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from types import ModuleType
 
 import duckdb
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 from omopsql.errors import OmopsqlError
 
 from . import plan as decisions
+from . import values
 from .layers import LAYERS
 from .plan import ANCESTRY, Plan
 from .reading import Site
@@ -79,11 +79,10 @@ def released(exact: Sums, min_cell: int) -> Sums:
 def plan_of(released_margins: Sums, min_cell: int) -> Plan:
     """Decide what the second round counts, by released sums (of the first round, or of both)."""
     plan = Plan(released_margins, min_cell)
-    values: ModuleType | None = LAYERS.get("values")
-    return plan if values is None else replace(plan, dense=_dense(values, plan))
+    return replace(plan, dense=_dense(plan))
 
 
-def _dense(values: ModuleType, plan: Plan) -> frozenset[int]:
+def _dense(plan: Plan) -> frozenset[int]:
     """The items whose times the layer of values makes."""
     keys = np.array(sorted(values.dense_items(plan.margins)), np.int64).reshape(-1, 2)
     found = plan.items.find(keys[:, 0], keys[:, 1])

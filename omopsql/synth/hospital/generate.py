@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
 
+from . import events, people, values, visits
 from .fit import plan_of
 from .layers import LAYERS
 from .lives import Int64s, Lives
@@ -44,12 +45,9 @@ class Hospital:
     def lives(self, seed: int, numbers: Int64s) -> Lives:
         """Make the lives of the persons of these numbers (from 1)."""
         numbers = np.ascontiguousarray(numbers, np.int64)
-        people = LAYERS["people"].generate(self.models["people"], seed, numbers)
-        events = visits = values = None
-        if "events" in LAYERS:
-            events = LAYERS["events"].generate(self.models["events"], people, seed, numbers)
-        if "visits" in LAYERS and events is not None:
-            events, visits = LAYERS["visits"].generate(self.models["visits"], people, events, seed, numbers)
-        if "values" in LAYERS and events is not None:
-            values = LAYERS["values"].generate(self.models["values"], people, events, visits, seed, numbers)
-        return Lives(numbers, people, events, visits, values)
+        models = self.models
+        made = people.generate(models["people"], seed, numbers)
+        found = events.generate(models["events"], made, seed, numbers)
+        found, stays = visits.generate(models["visits"], made, found, seed, numbers)
+        measured = values.generate(models["values"], made, found, stays, seed, numbers)
+        return Lives(numbers, made, found, stays, measured)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,9 +197,3 @@ def rest_spread(known: Doubles, total: float, sizes: Doubles) -> Doubles:
     left = max(total - np.nansum(known), 0.0)
     weight = sizes * missing
     return np.where(missing, np.minimum(left * weight / max(weight.sum(), 1.0), sizes), known)
-
-
-def counted(columns: Sequence[npt.NDArray[np.integer]]) -> tuple[Int64s, Int64s]:
-    """Count the persons of each distinct row of the columns. Returns the rows (cells, columns) and the counts."""
-    keys, n = np.unique(np.column_stack(columns).astype(np.int64), axis=0, return_counts=True)
-    return keys, n.astype(np.int64)

@@ -10,17 +10,14 @@ Each is a module with
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from types import ModuleType
 
-NAMES = ("people", "events", "visits", "attributes", "values")
+from . import attributes, events, people, values, visits
 
-
-def _layers() -> dict[str, ModuleType]:
-    found = {name: f"{__package__}.{name}" for name in NAMES if importlib.util.find_spec(f"{__package__}.{name}")}
-    modules = {name: importlib.import_module(module) for name, module in found.items()}
-    return {name: module for name, module in modules.items() if hasattr(module, "compiled")}
-
-
-LAYERS = _layers()
+LAYERS: dict[str, ModuleType] = {
+    "people": people,
+    "events": events,
+    "visits": visits,
+    "attributes": attributes,
+    "values": values,
+}

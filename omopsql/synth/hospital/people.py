@@ -16,7 +16,8 @@ import numpy as np
 
 from omopsql.udfs.people import uniforms
 
-from .histograms import Histograms, Ladder, Lookup, band_of, bands, counted, rest_spread
+from .counting import counted
+from .histograms import Histograms, Ladder, Lookup, band_of, bands, rest_spread
 from .lives import Doubles, Int64s, People
 from .plan import Plan
 from .reading import Site
@@ -65,16 +66,16 @@ def margins(site: Site) -> Sums:
     """Count what is there of each quantity alone. The first round."""
     people, sums = site.people, Sums()
     first = people.birth.astype(np.int64) + people.start
-    sums.put("people.sex", *counted([people.sex]))
-    sums.put("people.origin", *counted([people.race, people.ethnicity]))
-    sums.put("people.group", *counted([people.sex, people.race, people.ethnicity]))
-    sums.put("people.start", *counted([first]))
-    sums.put("people.age", *counted([people.start]))
-    sums.put("people.last", *counted([people.birth + people.end]))
-    sums.put("people.birthday", *counted([_day_of_year(people.birth)]))
-    sums.put("people.periods", *counted([site.periods]))
+    sums.put("people.sex", *counted(people.sex))
+    sums.put("people.origin", *counted(people.race, people.ethnicity))
+    sums.put("people.group", *counted(people.sex, people.race, people.ethnicity))
+    sums.put("people.start", *counted(first))
+    sums.put("people.age", *counted(people.start))
+    sums.put("people.last", *counted(people.birth + people.end))
+    sums.put("people.birthday", *counted(_day_of_year(people.birth)))
+    sums.put("people.periods", *counted(site.periods))
     dead = people.death >= 0
-    sums.put("people.lag", *counted([(people.death - people.end)[dead]]))
+    sums.put("people.lag", *counted((people.death - people.end)[dead]))
     return sums
 
 
@@ -84,18 +85,18 @@ def sums(site: Site, plan: Plan) -> Sums:
     first = people.birth.astype(np.int64) + people.start
     era, stage = (band_of(value, edges) for value, edges in zip((first, people.start), _bands(plan), strict=True))
     sex, dead = people.sex, (people.death >= 0).astype(np.int64)
-    found.put("people.start.sex", *counted([sex, first]))
-    found.put("people.age.start", *counted([era, people.start]))
-    found.put("people.age.sex", *counted([era, sex, people.start]))
-    found.put("people.class", *counted([era, stage, sex]))
+    found.put("people.start.sex", *counted(sex, first))
+    found.put("people.age.start", *counted(era, people.start))
+    found.put("people.age.sex", *counted(era, sex, people.start))
+    found.put("people.class", *counted(era, stage, sex))
     gone = dead == 1
-    found.put("people.dead", *counted([dead[gone]]))
-    found.put("people.dead.age", *counted([stage[gone]]))
-    found.put("people.dead.class", *counted([era[gone], stage[gone], sex[gone]]))
+    found.put("people.dead", *counted(dead[gone]))
+    found.put("people.dead.age", *counted(stage[gone]))
+    found.put("people.dead.class", *counted(era[gone], stage[gone], sex[gone]))
     key = [dead, era, stage, sex]
     for axis, value in (("end", people.birth + people.end), ("length", people.end - people.start)):
         for name, columns in _RUNGS:
-            found.put(name.format(axis), *counted([*(key[column] for column in columns), value]))
+            found.put(name.format(axis), *counted(*(key[column] for column in columns), value))
     return found
 
 

@@ -17,7 +17,7 @@ from omopsql.harmonize.cdm import roles
 from omopsql.sql_files import sql_folder
 from omopsql.udfs.attributes import represent
 
-from .events.counting import hashed
+from .counting import hashed_records
 from .lives import Int32s, Int64s
 from .plan import TABLE_NUMBERS, Items
 from .reading import Site
@@ -189,12 +189,10 @@ def _minutes(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 def _hashes(
     site: Site, person: Int32s, rows: pa.Table, codes: dict[str, Coded], numbers: dict[str, Coded]
 ) -> npt.NDArray[np.uint64]:
-    """Hash each record: what it says, when, and what kind of person has it, but not whose it is."""
-    people = site.people
-    held = np.bincount(person, minlength=len(people))[person]
+    """Hash each record by all that it says, and when."""
     said = [_words(column) for _, column in sorted((codes | numbers).items())]
     days = rows["own_day"].to_numpy() if "own_day" in rows.column_names else np.zeros(len(person), np.int64)
-    return hashed(held, people.birth[person], people.end[person] - people.start[person], days, *said)
+    return hashed_records(site.people, person, days, *said)
 
 
 def _words(column: Coded) -> Int64s:

@@ -6,11 +6,11 @@ import numpy as np
 
 from omopsql.udfs.company import company, pairs_of_days, pairs_of_persons
 
+from ..counting import Ints, chosen, counted
 from ..lives import Events, People
 from ..plan import TABLE_NUMBERS, Items
 from ..release import DROP, POOL
 from ..sums import Sums
-from .counting import Ints, chosen, counted
 from .series import Series
 
 YEAR = 365.25

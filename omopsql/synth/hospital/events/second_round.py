@@ -10,10 +10,10 @@ from omopsql.udfs.company import pairs_of_persons, triples_of_persons
 from omopsql.udfs.episodes import parsed
 from omopsql.udfs.lags import lags_before
 
+from ..counting import Ints, counted
 from ..lives import Events, People
 from ..release import DROP, POOL
 from ..sums import Sums
-from .counting import Ints, counted
 from .first_round import YEAR, age_band, calendar_band, lustrum_of_birth, visits_of
 from .grammar import MOST_COMPANIONS, Grammar
 from .series import Series

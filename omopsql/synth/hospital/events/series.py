@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .counting import Ints, chosen
+from ..counting import Ints, chosen
 
 _SOME, _GAP, _OTHER = 1, 2, 3  # what is chosen, so that the choices do not hang together
 

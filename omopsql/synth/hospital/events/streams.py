@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..counting import counted, hashed
 from ..lives import People
 from ..release import DROP, POOL
 from ..sums import Ints, Sums
-from .counting import counted, hashed
 from .structure import Structure
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .lives import People
+
 Ints = NDArray[np.int64]
 
 
@@ -41,6 +43,12 @@ def _mixed(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return word ^ (word >> np.uint64(31))
+
+
+def hashed_records(people: People, person: NDArray[np.integer], *said: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Hash records: what each says, and what kind of person has it and how many, but not whose it is."""
+    held = np.bincount(person, minlength=len(people))[person]
+    return hashed(held, people.birth[person], people.end[person] - people.start[person], *said)
 
 
 def chosen(among: NDArray[np.integer], *record: NDArray[np.integer]) -> Ints:
