@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from omopsql.synth.hospital import events as layer
 from omopsql.synth.hospital.counting import chosen, counted, hashed
-from omopsql.synth.hospital.events import first_round
+from omopsql.synth.hospital.events import feedback, first_round
 from omopsql.synth.hospital.events.second_round import Parsed
 from omopsql.synth.hospital.events.series import Series
 from omopsql.synth.hospital.events.structure import Structure
@@ -171,10 +171,14 @@ def _plan(margins: Sums) -> Plan:
     return Plan(release(margins, _RULES, _MIN_CELL), _MIN_CELL)
 
 
-def _model(hospital: Hospital) -> layer.EventModel:
+def _released(hospital: Hospital) -> tuple[Sums, Plan]:
     plan = _plan(_margins(hospital))
     exact = layer.sums(_site(hospital), plan)
-    return layer.compiled(Sums.merged([plan.margins, release(exact, _RULES, _MIN_CELL)]), plan)
+    return Sums.merged([plan.margins, release(exact, _RULES, _MIN_CELL)]), plan
+
+
+def _model(hospital: Hospital) -> layer.EventModel:
+    return layer.compiled(*_released(hospital), _people(10_000, np.random.default_rng(3)))
 
 
 def _born_again(model: layer.EventModel, people: People, seed: int = 1) -> Hospital:
@@ -200,6 +204,35 @@ def learned() -> Learned:
 
 def _share(hospital: Hospital, name: str, among: np.ndarray) -> float:
     return float((hospital.count(name)[among] > 0).mean())
+
+
+def test_chances_that_are_far_off_are_put_right(learned: Learned) -> None:
+    released, plan = _released(learned.source)
+    people = _people(10_000, np.random.default_rng(4))
+    presence = learned.model.presence
+    off = replace(learned.model, presence=presence._replace(threshold=presence.threshold + 0.4))
+    mended = feedback.corrected(off, released, plan, people)
+    numbers = np.arange(1, len(people) + 1)
+    drivers = presence.order
+    wanted, found, before = (
+        model.persons_with(people, 5, numbers)[0].sum(1)[drivers] for model in (learned.model, mended, off)
+    )
+    assert np.abs(before - wanted).max() > 1000
+    assert np.abs(found - wanted).max() < 250
+
+
+def test_sets_of_companions_weigh_as_their_members_do(learned: Learned) -> None:
+    variants = learned.model.variants
+    driver = int(np.argmax(np.diff(variants.offsets)))
+    sets = slice(variants.offsets[driver], variants.offsets[driver + 1])
+    companion = variants.companion[variants.companions_of[driver]]
+    weight = np.ones(len(_ITEMS))
+    weight[companion] = 3.0
+    heavier = feedback.reweighted(variants, weight)
+    before, after = (np.diff(each.cumulative[sets, 0], prepend=0) for each in (variants, heavier))
+    holds = (variants.mask[sets] >= 0) & (variants.mask[sets] & 1 == 1)
+    assert holds.any() and not holds.all()
+    assert after == pytest.approx(before * np.where(holds, 3, 1) / (before * np.where(holds, 3, 1)).sum())
 
 
 _GROUPS = {
@@ -419,7 +452,8 @@ def _few_items_model(hospital: Hospital, kept: list[str]) -> layer.EventModel:
     persons.put(PERSONS, np.column_stack([items.table, items.concept])[keys.reshape(-1)], n)
     plan = _plan(Sums.merged([persons, layer.margins(site)]))
     exact = layer.sums(site, plan)
-    return layer.compiled(Sums.merged([plan.margins, release(exact, _RULES, _MIN_CELL)]), plan)
+    released = Sums.merged([plan.margins, release(exact, _RULES, _MIN_CELL)])
+    return layer.compiled(released, plan, _people(10_000, np.random.default_rng(3)))
 
 
 # Sums of sites

@@ -279,3 +279,42 @@ def test_a_row_that_does_not_reach_the_bounds_is_left_for_even_chances():
 @given(st.lists(st.lists(st.integers(0, 2**40), min_size=7, max_size=7), min_size=2, max_size=20, unique_by=tuple))
 def test_states_of_streams_have_hashes_of_their_own(states):
     assert len(np.unique(life.state_hashes(np.array(states, np.int64)))) == len(states)
+
+
+# Rhythms in phase
+
+
+_HOST = 1
+
+
+@njit
+def _moved_days(bit, item, day, mask, at, first_day, last_day):
+    moved = day.copy()
+    life._in_phase(life.Variants(
+        item, item, _NO_WEIGHTS, _NO_WEIGHTS, _NO_SHARES, item, _NO_MEETINGS, item, item, bit, _NO_SHARES, 0, 1
+    ), _HOST, first_day, last_day, item, moved, mask, at, len(day) - at)  # fmt: skip
+    return moved
+
+
+_NO_WEIGHTS, _NO_SHARES, _NO_MEETINGS = np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0), np.bool_)
+
+PHASES = [  # the hosts' days, the chain, the chain as it is moved
+    ([500], [100, 470, 840], [130, 500, 870]),
+    ([500, 2000], [100, 470, 840], [130, 500, 870]),
+    ([95], [100, 470, 840], [95, 465, 835]),
+    ([5000], [100, 470, 840], [100, 470, 840]),  # too far away
+    ([], [100, 470, 840], [100, 470, 840]),
+    ([500], [400, 950], [400, 950]),  # it would end after the last day
+]
+
+
+@pytest.mark.parametrize(("host_days", "chain", "moved"), PHASES)
+@pytest.mark.parametrize("is_companion", [False, True])
+def test_a_rhythm_is_moved_as_a_whole_to_meet_its_host(host_days, chain, moved, is_companion):
+    bit = np.full((3, 3), -1, np.int64)
+    bit[2, _HOST] = 4
+    item = np.array([2 if is_companion else _HOST] * len(host_days) + [0] * len(chain), np.int64)
+    mask = np.where(item == 2, 1 << 4, 0).astype(np.int64)
+    days = np.array([*host_days, *chain], np.int64)
+    found = _moved_days(bit, item, days, mask, len(host_days), 0, 1000)
+    assert found[len(host_days) :].tolist() == moved

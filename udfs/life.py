@@ -24,6 +24,7 @@ _INFANT, _MONTHS, _OLDEST = 730, 61, 127
 _FREE = -1  # a variant whose companions are drawn one by one
 _YEAR = 365.25
 _CALENDAR = 5 * _YEAR
+_PHASE = 200  # days by which a rhythm is moved to be in phase with another, at most
 _STEPS_OF_NORMAL = 256
 # The quantile of the standard normal at the upper end of each step: no number of the step lies above.
 _NORMAL_ABOVE = np.append([norm_ppf(k / _STEPS_OF_NORMAL) for k in range(1, _STEPS_OF_NORMAL)], np.inf)
@@ -104,6 +105,8 @@ class Times(NamedTuple):
     visited: np.ndarray
     on_visit: np.ndarray
     bands_of_visits: np.ndarray
+    host: np.ndarray
+    hosted: np.ndarray
 
 
 @njit(nogil=True)
@@ -291,6 +294,22 @@ def _chain(times, x, count, first_day, last_day, state, day, at, pos, n):
 
 
 @njit(nogil=True)
+def _in_phase(variants, host, first_day, last_day, item, day, mask, at, count):
+    """Move a chain of days as a whole, by as little as needed, so that one is a day of the host's."""
+    least = np.int64(_PHASE)
+    for k in range(at):
+        bit = variants.bit[item[k], host]
+        if item[k] == host or (bit >= 0 and (mask[k] >> bit) & 1 == 1):
+            for j in range(count):
+                apart = day[k] - day[at + j]
+                if abs(apart) < abs(least) and day[at] + apart >= first_day and day[at + count - 1] + apart <= last_day:
+                    least = apart
+    if abs(least) < _PHASE:
+        for j in range(count):
+            day[at + j] += least
+
+
+@njit(nogil=True)
 def _on_visits(times, x, first_visit, visits, item, day, at, count, taken, state):
     """Move the days of driver x to visits of kinds that it happens on, the nearest, each once; return how many stay.
 
@@ -398,15 +417,26 @@ def _companions(variants, presence, x, on, birth, has_item, state):
     return state, mask
 
 
+@njit(nogil=True, inline="always")
+def _same_age(variants, day, other):
+    """Whether two days are in one band of age."""
+    return np.searchsorted(variants.ages, day, side="right") == np.searchsorted(variants.ages, other, side="right")
+
+
 @njit(nogil=True)
 def _taken_over(variants, x, before, mask, state):
-    """Take companions over from the episode before, each as often as persons keep it; they keep them together."""
+    """Take companions over from the episode before, each as often as persons keep it; they keep them together.
+
+    What is taken over replaces what it never meets.
+    """
     state, u = uniform(state)
     first = variants.companions_of[x]
     for k in range(first, variants.companions_of[x + 1]):
         if u < variants.kept[k]:
             bit = np.int64(1) << (k - first)
             mask = (mask & ~bit) | (before & bit)
+            if before & bit:
+                mask &= ~variants.apart[k]
     return state, mask
 
 
@@ -494,6 +524,10 @@ def _life(streams, variants, presence, times, seed, number, cell, band, born, bi
             continue
         if times.is_regular[x]:
             state, count = _chain(times, x, count, first_day, last_day, state, day, at, pos, n)
+            if times.host[x] >= 0:
+                state, u = uniform(state)
+                if u < times.hosted[x]:
+                    _in_phase(variants, times.host[x], first_day, last_day, item, day, mask, at, count)
         else:
             state = _scattered(times, variants, x, count, first_day, last_day, state, day, mask, at, pos, n, used)
         if times.leads[x]:
@@ -508,7 +542,7 @@ def _life(streams, variants, presence, times, seed, number, cell, band, born, bi
         for j in range(count):
             item[at + j] = x
             state, mask[at + j] = _companions(variants, presence, x, day[at + j], birth, has_item, state)
-            if j > 0:
+            if j > 0 and _same_age(variants, day[at + j - 1], day[at + j]):
                 state, mask[at + j] = _taken_over(variants, x, mask[at + j - 1], mask[at + j], state)
             mask[at + j] = _allowed(variants, presence, x, mask[at + j], has_item)
             _mark(variants, x, mask[at + j], has_item)
@@ -536,19 +570,11 @@ def _grown(array, size):
     return larger
 
 
-@njit(nogil=True, cache=True)
-def lives(streams, variants, presence, times, seed, numbers, cell, band, born, birth, first_day, last_day):
-    """Make the events of persons, sorted by day and item; return offsets, items, days and episodes.
-
-    ``cell`` is the stratum of presence of each person, ``band`` that of his numbers, ``born`` his cohort, and
-    ``birth`` is in days since 1970.
-    """
-    items = len(presence.first)
-    persons = len(numbers)
-    offsets = np.zeros(persons + 1, np.int64)
-    out_item, out_day, out_episode = np.empty(1024, np.int32), np.empty(1024, np.int32), np.empty(1024, np.int32)
-    most = presence.times.shape[2] + 1
-    work = (
+@njit(nogil=True)
+def _work(presence, times):
+    """Memory for the life of one person."""
+    items, most = len(presence.first), presence.times.shape[2] + 1
+    return (
         np.empty(_EPISODES + most, np.int64),
         np.empty(_EPISODES + most, np.int64),
         np.zeros(_EPISODES + most, np.int64),
@@ -560,6 +586,50 @@ def lives(streams, variants, presence, times, seed, numbers, cell, band, born, b
         np.zeros((times.trigger.shape[1], max(most, _STEPS) + 1), np.bool_),
         np.empty(_EPISODES + most, np.int64),
     )
+
+
+@njit(nogil=True, cache=True)
+def persons_with(
+    streams, variants, presence, times, seed, numbers, cell, band, born, birth, first_day, last_day, sex, sexes
+):
+    """Count, of lives as ``lives`` makes them, the persons of each sex with each item as a driver, and at all."""
+    driven = np.zeros((len(presence.first), sexes), np.int64)
+    had = np.zeros((len(presence.first), sexes), np.int64)
+    work = _work(presence, times)
+    has, has_item = work[5], work[6]
+    for p in range(len(numbers)):
+        _life(
+            streams,
+            variants,
+            presence,
+            times,
+            seed,
+            numbers[p],
+            cell[p],
+            band[p],
+            born[p],
+            birth[p],
+            first_day[p],
+            last_day[p],
+            work,
+        )
+        for x in range(len(has)):
+            driven[x, sex[p]] += has[x]
+            had[x, sex[p]] += has_item[x]
+    return driven, had
+
+
+@njit(nogil=True, cache=True)
+def lives(streams, variants, presence, times, seed, numbers, cell, band, born, birth, first_day, last_day):
+    """Make the events of persons, sorted by day and item; return offsets, items, days and episodes.
+
+    ``cell`` is the stratum of presence of each person, ``band`` that of his numbers, ``born`` his cohort, and
+    ``birth`` is in days since 1970.
+    """
+    persons = len(numbers)
+    offsets = np.zeros(persons + 1, np.int64)
+    out_item, out_day, out_episode = np.empty(1024, np.int32), np.empty(1024, np.int32), np.empty(1024, np.int32)
+    work = _work(presence, times)
     keys = np.empty(1024, np.int64)
     source = np.empty(1024, np.int32)
     at = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from .. import people as people_layer
 from ..lives import Events, Int64s, People
 from ..plan import Plan
 from ..reading import Site
 from ..sums import Sums
-from . import first_round, second_round, streams
-from .model import EventModel, compiled
+from . import feedback, first_round, model, second_round, streams
+from .model import EventModel
 from .structure import Structure
 
 __all__ = ["RULES", "EventModel", "compiled", "generate", "margins", "sums"]
@@ -24,6 +27,14 @@ def margins(site: Site) -> Sums:
 def sums(site: Site, plan: Plan) -> Sums:
     """Count the second round of a site."""
     return second_round.second_round(site.people, site.events(plan.items, without=plan.dense), Structure.decided(plan))
+
+
+def compiled(released: Sums, plan: Plan, imagined: People | None = None) -> EventModel:
+    """Make the model of events, corrected by the lives of ``imagined`` people: by default as that layer makes them."""
+    if imagined is None:
+        numbers = np.arange(1, feedback.IMAGINED + 1)
+        imagined = people_layer.generate(people_layer.compiled(released, plan), feedback.SEED, numbers)
+    return feedback.corrected(model.compiled(released, plan), released, plan, imagined)
 
 
 def generate(model: EventModel, people: People, seed: int, numbers: Int64s) -> Events:

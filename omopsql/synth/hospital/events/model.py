@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -30,6 +31,9 @@ _QUANTILES = 21
 _SMOOTHED = 8.0  # persons by which the numbers of a band are drawn to those of all
 _SURELY = 30.0  # persons expected with two items whatever their cohorts: none released means never
 _EVEN = 1e-3  # a person's share, so that no number of times is impossible
+_IN_PHASE = (
+    0.3  # of the persons with two rhythms these must meet, or they are held to have nothing to do with each other
+)
 _FEWEST = 20  # imagined persons that a state must have to be calibrated
 _NONE, _RARE = 9.0, 0.5  # shifts of a state in which nobody, or too few to tell, have the item
 
@@ -48,24 +52,31 @@ class EventModel:
 
     def generate(self, people: People, seed: int, numbers: Int64s) -> Events:
         """Make the events of synthetic people: a pure function of the model, the seed and their numbers."""
+        return Events.generated(*life.lives(*self._asked(people, seed, numbers)))
+
+    def persons_with(self, people: People, seed: int, numbers: Int64s) -> tuple[Ints, Ints]:
+        """Count the persons of each sex with each item as a driver, and at all: two tables (items, sexes)."""
+        sexes = len(self.structure.sexes)
+        sex = PersonStrata.of(people, self.structure).sex
+        return life.persons_with(*self._asked(people, seed, numbers), sex, sexes)
+
+    def _asked(self, people: People, seed: int, numbers: Int64s) -> tuple[Any, ...]:
         strata = PersonStrata.of(people, self.structure)
         row = strata.sex * self.years + strata.years
-        cell = row * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born
-        made = life.lives(
+        return (
             self.streams,
             self.variants,
             self.presence,
             self.times,
             seed,
             np.asarray(numbers, np.int64),
-            cell,
+            row * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born,
             strata.wide_years,
             strata.born,
             people.birth.astype(np.int64),
             people.start.astype(np.int64),
             people.end.astype(np.int64),
         )
-        return Events.generated(*made)
 
 
 def compiled(released: Sums, plan: Plan) -> EventModel:
@@ -90,6 +101,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
     weights = (strata.persons / max(strata.persons.sum(), 1)).ravel()
     shift, quantiles = _calibrated(threshold, weights, loaded, own, tree, order)
     timing = compiled_timing(released, structure, items)
+    host, hosted = _hosts(plan, structure, order)
     return EventModel(
         structure=structure,
         cohorts=strata.cohorts,
@@ -122,6 +134,8 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             visited=structure.visited,
             on_visit=structure.visited.sum(1),
             bands_of_visits=structure.visits,
+            host=host,
+            hosted=hosted,
         ),
     )
 
@@ -166,6 +180,28 @@ def _order(triggers: Triggers, tree: p.Tree, alone: np.ndarray, leads: np.ndarra
         done.update(ready)
         waiting = [x for x in waiting if x not in done]
     return np.array(order, np.int64)
+
+
+def _hosts(plan: Plan, structure: Structure, order: Ints) -> tuple[Ints, np.ndarray]:
+    """The item whose days each rhythm meets, if any (-1: none), and the share of persons with both in whom it does.
+
+    Only what is made before can be met: streams, and drivers that come earlier.
+    """
+    met = pairs(plan.margins, "events.sameday", plan.items, symmetric=True)
+    ever = pairs(plan.margins, "events.ever", plan.items, symmetric=True)
+    share = np.where(met > 0, met / np.maximum(ever, 1), 0.0)
+    place = np.full(len(plan.items), -1, np.int64)  # -1: made before all, or never
+    place[order] = np.arange(len(order))
+    is_before = place[None, :] < place[:, None]
+    host, hosted = np.full(len(place), -1, np.int64), np.zeros(len(place))
+    for x in order[structure.is_regular[order]]:
+        can = is_before[x] & (share[x] >= _IN_PHASE) & ((place >= 0) | (structure.stream >= 0))
+        can[structure.grammar.companions(x)] = False
+        can &= ~np.array([x in structure.grammar.companions(int(h)) for h in range(len(place))]) if can.any() else can
+        if can.any():
+            host[x] = np.argmax(np.where(can, met[x], 0))
+            hosted[x] = share[x, host[x]]
+    return host, hosted
 
 
 def _times(released: Sums, structure: Structure, items: int) -> np.ndarray:
