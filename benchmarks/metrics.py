@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+
+from omopsql.udfs.two_samples import correlation_ratio, cramers_v, joint_difference, pearson
 
 Codes = tuple[np.ndarray, np.ndarray]
 
@@ -55,16 +58,8 @@ def codes(real: pa.Table, synthetic: pa.Table, bins: int = 20) -> list[Codes]:
 def k_marginal(real: pa.Table, synthetic: pa.Table, k: int = 3) -> float:
     """1 less the mean total variation distance over all k-column marginals (as NIST's k-marginal score, unscaled)."""
     coded = codes(real, synthetic)
-    sizes = [int(max(a.max(), b.max())) + 1 for a, b in coded]
-    distances = []
-    for chosen in itertools.combinations(range(len(coded)), k):
-        joint = [np.zeros(len(part), np.int64) for part in coded[0]]
-        for j in chosen:
-            joint = [at * sizes[j] + part for at, part in zip(joint, coded[j], strict=True)]
-        cells = int(np.prod([sizes[j] for j in chosen]))
-        shares = [np.bincount(at, minlength=cells) / len(at) for at in joint]
-        distances.append(0.5 * np.abs(shares[0] - shares[1]).sum())
-    return 1.0 - float(np.mean(distances))
+    marginals = itertools.combinations(coded, k)
+    return 1.0 - float(np.mean([_total_variation(marginal) for marginal in marginals]))
 
 
 def c2st(real: pa.Table, synthetic: pa.Table, seed: int = 0) -> float:
@@ -100,27 +95,22 @@ def shapes_and_pairs(real: pa.Table, synthetic: pa.Table) -> tuple[float, float]
             coded[name] = (cut[0], cut[1])
         else:
             coded[name] = _labels(real[name], synthetic[name])
-            shapes.append(1.0 - _total_variation(*coded[name]))
+            shapes.append(1.0 - _total_variation([coded[name]]))
     pairs = []
     for one, two in itertools.combinations(real.column_names, 2):
         if one in numeric and two in numeric:
-            r = [_pearson(numbers[one][i], numbers[two][i]) for i in (0, 1)]
+            r = [pearson(numbers[one][i].astype(float), numbers[two][i].astype(float))[0] for i in (0, 1)]
             pairs.append(1.0 - abs(r[0] - r[1]) / 2.0)
         else:
-            pairs.append(1.0 - _total_variation(*(coded[one][i] * 10_000 + coded[two][i] for i in (0, 1))))
+            pairs.append(1.0 - _total_variation([coded[one], coded[two]]))
     return float(np.mean(shapes)), float(np.mean(pairs))
 
 
-def _total_variation(a: np.ndarray, b: np.ndarray) -> float:
-    _, where = np.unique(np.concatenate([a, b]), return_inverse=True)
-    size = int(where.max()) + 1
-    shares = [np.bincount(part, minlength=size) / len(part) for part in (where[: len(a)], where[len(a) :])]
-    return float(0.5 * np.abs(shares[0] - shares[1]).sum())
-
-
-def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    known = ~(np.isnan(a) | np.isnan(b))
-    return float(np.corrcoef(a[known], b[known])[0, 1])
+def _total_variation(columns: Sequence[Codes]) -> float:
+    """Between the cells that coded columns form in two tables."""
+    real, synthetic = (np.array([column[side] for column in columns]) for side in (0, 1))
+    sizes = np.maximum(real.max(axis=1), synthetic.max(axis=1)) + 1
+    return float(joint_difference(real, synthetic, sizes)[0])
 
 
 def nominal_associations(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
@@ -133,20 +123,14 @@ def nominal_associations(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cramers_v(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = (np.unique(x, return_inverse=True)[1] for x in (a, b))
-    table = np.bincount(a * (b.max() + 1) + b, minlength=(a.max() + 1) * (b.max() + 1)).reshape(-1, b.max() + 1)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / len(a)
-    chi2 = ((table - expected) ** 2 / np.maximum(expected, 1e-12)).sum()
-    return float(np.sqrt(chi2 / len(a) / max(1, min(table.shape) - 1)))
+    return cramers_v(a, b, int(a.max()) + 1, int(b.max()) + 1)[0]
 
 
 def _eta(labels: np.ndarray, numbers: np.ndarray) -> float:
+    """Of ranks, those of equal numbers as they come."""
     known = ~np.isnan(numbers)
-    _, label = np.unique(labels[known], return_inverse=True)
     rank = np.argsort(np.argsort(numbers[known])).astype(float)
-    n = np.bincount(label)
-    means = np.bincount(label, rank) / n
-    return float(np.sqrt((n * (means - rank.mean()) ** 2).sum() / ((rank - rank.mean()) ** 2).sum()))
+    return correlation_ratio(labels[known], int(labels.max()) + 1, rank)[0]
 
 
 def copied(real: pa.Table, synthetic: pa.Table) -> int:

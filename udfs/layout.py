@@ -12,7 +12,11 @@ from .draw import value_in_cell
 # Header: the method, how many learned columns, where their records begin, where the method's own tables begin, and
 # where the given cells begin (one a column, -1 where nothing is given; 0: nothing is given at all).
 METHOD, COLUMNS, RECORDS, JOINT, GIVEN, HEADER = range(6)
-INDEPENDENT, COPULA, TREE = range(3)
+INDEPENDENT, COPULA, TREE, MIXTURE = range(4)
+
+# A mixture's header counts its parts as COLUMNS. Its RECORDS hold for each part where it begins and ends (beside the
+# ends, in ``reals``, stand the shares of it and all parts before it). Offsets of a part count from its own beginning.
+PART_START, PART_END, PART = range(3)
 
 # A column's record: the slots that it writes (-1: none), how many of its cells are numbers, the cell of the missing
 # values (-1: none), how many cells there are, where its numbers and its margin's alias table begin.

@@ -1,16 +1,14 @@
-"""How far numbers of a synthetic hospital are from those of a real one."""
+"""How far numbers of a synthetic hospital are from those of a real one: what the package computes, and a score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from threadpoolctl import threadpool_limits
 
-ONE_THREAD = threadpool_limits.wrap(limits=1, user_api="openmp")  # small trees lose time on more
+from omopsql.evaluate.cdm.distances import ONE_THREAD, auroc, c2st, ks, log_r_squared, mean, r_squared
+
+__all__ = ["ONE_THREAD", "Score", "auroc", "c2st", "ks", "log_r_squared", "mean", "r_squared"]
 
 
 @dataclass(frozen=True)
@@ -20,51 +18,3 @@ class Score:
     value: float
     fitted: float = np.nan
     own: float = np.nan
-
-
-def ks(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Kolmogorov-Smirnov distance of two samples, NaN left out; 1 without a synthetic value, NaN without a real one."""
-    a, b = (np.sort(sample[~np.isnan(sample)]) for sample in (real, synthetic))
-    if not (a.size and b.size):
-        return 1.0 if a.size else np.nan
-    values = np.concatenate([a, b])
-    below = [np.searchsorted(sample, values, "right") / sample.size for sample in (a, b)]
-    return float(np.abs(below[0] - below[1]).max())
-
-
-def r_squared(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Share of the real numbers' variance that the synthetic ones, taken as they are, explain; NaN without variance."""
-    spread = ((real - real.mean()) ** 2).sum() if real.size else 0.0
-    return float(1.0 - ((synthetic - real) ** 2).sum() / spread) if spread > 0.0 else np.nan
-
-
-def log_r_squared(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """R² of the logarithms of counts, each plus one."""
-    return r_squared(np.log(real + 1.0), np.log(synthetic + 1.0))
-
-
-def mean(values: list[float] | np.ndarray) -> float:
-    """Mean of the values that are known; NaN when none is."""
-    known = np.asarray(values, dtype=float)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if known.size else np.nan
-
-
-def auroc(truth: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve; NaN when all are of one kind."""
-    return float(roc_auc_score(truth, score)) if np.unique(truth).size == 2 else np.nan
-
-
-@ONE_THREAD
-def c2st(real: np.ndarray, synthetic: np.ndarray, seed: int) -> float:
-    """AUROC of boosted trees that tell real persons from synthetic ones, 5-fold cross-fitted."""
-    if min(len(real), len(synthetic)) < 5:
-        return np.nan
-    features = np.vstack([real, synthetic])
-    is_synthetic = np.repeat([0, 1], [len(real), len(synthetic)])
-    trees = HistGradientBoostingClassifier(
-        max_iter=70, learning_rate=0.1, max_bins=64, early_stopping=False, random_state=seed
-    )
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    score = cross_val_predict(trees, features, is_synthetic, cv=folds, method="predict_proba")[:, 1]
-    return float(roc_auc_score(is_synthetic, score))

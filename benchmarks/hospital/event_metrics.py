@@ -6,43 +6,44 @@ the score on the fitted half, and that of the fitted half itself in the place of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from . import privacy_metrics
-from .distances import ONE_THREAD, Score, auroc, c2st, ks, log_r_squared, mean, r_squared
-from .event_features import lag_features, person_features
-from .event_pairs import same_day, transitions
-from .histories import WHITE, Histories, Items
+from omopsql.evaluate.cdm.concepts import Company, Prevalence, amounts, company_and_order, pairs, prevalence
+from omopsql.evaluate.cdm.histories import TABLES, YEAR, Histories, Items
+from omopsql.evaluate.cdm.observed import Observed
+from omopsql.evaluate.cdm.sequences import person_features, sequence_features
 
-YEAR = 365.25
-CONDITION, DRUG = 1, 2  # tables, as Items numbers them
+from . import privacy_metrics
+from .distances import ONE_THREAD, Score, auroc, c2st, ks, mean
+from .histories import WHITE
+
 NSAIDS, GI_BLEED = (1118084, 1124300), 192671  # celecoxib, diclofenac; gastrointestinal hemorrhage
+_CLINICAL = TABLES.index("condition_occurrence"), TABLES.index("drug_exposure")
 _AGES = (45, 55, 65, 75)  # of the bands, by observed length
 _LANDMARK = 40 * YEAR  # days of life
 
 
 @ONE_THREAD
 def judge(
-    train: Histories | Mapping[str, np.ndarray],
-    holdout: Histories | Mapping[str, np.ndarray],
-    synthetic: Histories | Mapping[str, np.ndarray],
+    train: Histories,
+    holdout: Histories,
+    synthetic: Histories,
     items: Items | None = None,
     seed: int = 0,
     classify: bool = True,
 ) -> dict[str, Score]:
     """Judge synthetic persons. Returns every measure by its name.
 
-    Histories are given as such or as mappings of their arrays. Without ``items`` the measures that need to know
-    concepts are left out; without ``classify`` the slow ones, that train classifiers.
+    Without ``items`` the measures that need to know concepts are left out; without ``classify`` the slow ones, that
+    train classifiers.
     """
     halves = train, holdout, synthetic
-    train, holdout, synthetic = (Histories.of(persons) for persons in halves)
-    width = len(items.concept) if items else 1 + max(int(h.item.max(initial=0)) for h in (train, holdout, synthetic))
-    known = {id(half): Observed(half, width) for half in (train, holdout, synthetic)}
-    fitted, judged, made = (known[id(half)] for half in (train, holdout, synthetic))
+    width = len(items) if items else 1 + max(int(h.item.max(initial=0)) for h in halves)
+    known = {id(half): Persons(half, width) for half in halves}
+    fitted, judged, made = (known[id(half)] for half in halves)
     value, on_fitted, own = (
         compared(reference, candidate, seed, classify)
         for reference, candidate in ((judged, made), (fitted, made), (judged, fitted))
@@ -57,106 +58,41 @@ def judge(
     return scores
 
 
-class Observed:
-    """Histories with what several measures ask of them, computed once."""
+class Persons(Observed):
+    """Histories with what is counted of them, computed once."""
 
-    def __init__(self, histories: Histories, items: int) -> None:
-        self.histories, self.items, self.persons = histories, items, histories.persons
-        self.counts = histories.counts(items)
-        self.ever = self.counts > 0
-        self.prevalence = self.ever.mean(axis=0)
-        self.logs = np.log1p(self.counts).astype(np.float32)
-        self.first_days = histories.first_days(items)
-        self.band = np.digitize(histories.len / YEAR, _AGES)
-        ordered = histories.offsets, histories.item, histories.t
-        self.same_day = same_day(*ordered, items)
-        self.followed, self.followed_persons = transitions(*ordered, items, 365)
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """Logarithms of records, each plus one, by person and item."""
+        return np.log1p(self.counts).astype(np.float32)
 
-    def taken(self, persons: int, seed: int) -> Observed:
-        """So many of the persons, drawn at random; all when there are no more."""
-        if persons >= self.persons:
-            return self
-        chosen = np.random.default_rng(seed).choice(self.persons, persons, replace=False)
-        return Observed(self.histories.taken(np.sort(chosen)), self.items)
+    @cached_property
+    def had(self) -> Prevalence:
+        """Persons with each item, by sex and age band."""
+        return Prevalence.of(self.histories, self.items, _AGES)
+
+    @cached_property
+    def together(self) -> Company:
+        """Pairs of items, and numbers of records."""
+        return Company.of(self)
 
 
-def compared(real: Observed, synthetic: Observed, seed: int, classify: bool) -> dict[str, float]:
+def compared(real: Persons, synthetic: Persons, seed: int, classify: bool) -> dict[str, float]:
     """Every measure that needs one real half only."""
-    scores = prevalence(real, synthetic) | pairs(real, synthetic) | company_and_order(real, synthetic)
-    scores |= amounts(real, synthetic) | times(real, synthetic)
+    scores = prevalence(real.had, synthetic.had)
+    for score in (pairs, company_and_order, amounts):
+        scores |= score(real.together, synthetic.together)
+    scores |= totals(real, synthetic) | times(real, synthetic)
     return scores | told_apart(real, synthetic, seed) if classify else scores
 
 
-def prevalence(real: Observed, synthetic: Observed) -> dict[str, float]:
-    """R² of the shares of persons who ever have a concept: all, on a log scale, and by sex and age band."""
-    p, q = real.prevalence, synthetic.prevalence
-    seen = p * real.persons >= 5
-    logs = [np.log(share[seen] + 0.5 / of.persons) for share, of in ((p, real), (q, synthetic))]
-    in_strata = [
-        (real.ever[a].mean(axis=0), synthetic.ever[b].mean(axis=0))
-        for a, b in zip(_strata(real), _strata(synthetic), strict=True)
-        if a.sum() >= 20 and b.sum() >= 5
-    ]
+def totals(real: Observed, synthetic: Observed) -> dict[str, float]:
+    """Records per person against the real ones: their mean and their standard deviation."""
+    records = [of.counts.sum(axis=1) for of in (real, synthetic)]
     return {
-        "prevalence_r2": r_squared(p, q),
-        "prevalence_log_r2": r_squared(*logs),
-        "prevalence_sex_age_r2": r_squared(*np.hstack(in_strata)) if in_strata else np.nan,
+        "records_ratio": float(records[1].mean() / records[0].mean()),
+        "records_sd_ratio": float(records[1].std() / records[0].std()),
     }
-
-
-def _strata(of: Observed) -> list[np.ndarray]:
-    return [(of.histories.sex == sex) & (of.band == band) for sex in (0, 1) for band in range(len(_AGES) + 1)]
-
-
-def pairs(real: Observed, synthetic: Observed) -> dict[str, float]:
-    """R² of the shares of persons who have both of two concepts, and of their log-lift, where 20 have or should."""
-    joint, lift = _joint_and_lift(real)
-    joint_made, lift_made = _joint_and_lift(synthetic)
-    expected = np.outer(real.prevalence, real.prevalence)
-    frequent = np.triu((joint * real.persons >= 20) | (expected * real.persons >= 20), 1)
-    return {
-        "pair_joint_r2": r_squared(joint[frequent], joint_made[frequent]),
-        "pair_log_lift_r2": r_squared(lift[frequent], lift_made[frequent]),
-    }
-
-
-def _joint_and_lift(of: Observed) -> tuple[np.ndarray, np.ndarray]:
-    ever, half_a_person = of.ever.astype(np.float32), 0.5 / of.persons
-    joint = (ever.T @ ever).astype(float) / of.persons
-    return joint, np.log((joint + half_a_person) / (np.outer(of.prevalence, of.prevalence) + half_a_person))
-
-
-def company_and_order(real: Observed, synthetic: Observed) -> dict[str, float]:
-    """R² of pair counts of 20 and more in either: on one day; one after the other in a year, by records and persons."""
-    counted = {
-        "same_day": [np.triu(of.same_day, 1) for of in (real, synthetic)],
-        "transition_records": [real.followed, synthetic.followed],
-        "transition_persons": [real.followed_persons, synthetic.followed_persons],
-    }
-    scores = {}
-    for name, (count, made) in counted.items():
-        scaled = made * (real.persons / synthetic.persons)
-        frequent = (count >= 20) | (scaled >= 20)
-        scores[f"{name}_r2"] = r_squared(count[frequent].astype(float), scaled[frequent])
-        scores[f"{name}_log_r2"] = log_r_squared(count[frequent].astype(float), scaled[frequent])
-    return scores
-
-
-def amounts(real: Observed, synthetic: Observed) -> dict[str, float]:
-    """Total variation of records per person, of concepts that 20 persons have, and all records against the real."""
-    frequent = np.flatnonzero(real.prevalence * real.persons >= 20)
-    distances = [_total_variation(real.counts[:, item], synthetic.counts[:, item]) for item in frequent]
-    totals = [of.counts.sum(axis=1) for of in (real, synthetic)]
-    return {
-        "count_tvd": mean(distances),
-        "records_ratio": float(totals[1].mean() / totals[0].mean()),
-        "records_sd_ratio": float(totals[1].std() / totals[0].std()),
-    }
-
-
-def _total_variation(real: np.ndarray, synthetic: np.ndarray) -> float:
-    shares = [np.bincount(np.minimum(counts, 60), minlength=61) / counts.size for counts in (real, synthetic)]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
 def times(real: Observed, synthetic: Observed) -> dict[str, float]:
@@ -169,7 +105,7 @@ def times(real: Observed, synthetic: Observed) -> dict[str, float]:
 
 
 def _gaps_by_item(of: Observed) -> list[np.ndarray]:
-    item, gap = of.histories.gaps()
+    _, item, gap = of.histories.gaps()
     order = np.argsort(item, kind="stable")
     return np.split(gap[order], np.searchsorted(item[order], np.arange(1, of.items)))
 
@@ -180,18 +116,7 @@ def told_apart(real: Observed, synthetic: Observed, seed: int) -> dict[str, floa
     real = real.taken(drawn.persons, seed)
     top = np.argsort(-real.prevalence, kind="stable")[:100]
     plain = [person_features(of, top) for of in (real, drawn)]
-    together = _spaced(np.triu(real.same_day, 1), 300, 6)
-    ordered = _spaced(real.followed_persons, 200, 4)
-    rich = [np.column_stack([features, lag_features(of, top[:50], together, ordered)])
-            for features, of in zip(plain, (real, drawn), strict=True)]  # fmt: skip
-    return {"c2st": c2st(*plain, seed), "c2st_rich": c2st(*rich, seed)}
-
-
-def _spaced(counts: np.ndarray, most: int, step: int) -> list[tuple[int, int]]:
-    """Every so manieth of the most frequent pairs."""
-    order = np.argsort(-counts.ravel(), kind="stable")[:most:step]
-    order = order[counts.ravel()[order] > 0]
-    return [(int(cell) // len(counts), int(cell) % len(counts)) for cell in order]
+    return {"c2st": c2st(*plain, seed), "c2st_rich": c2st(*sequence_features(real, drawn), seed)}
 
 
 def exclusive(train: Observed, holdout: Observed, synthetic: Observed) -> dict[str, Score]:
@@ -222,7 +147,7 @@ def landmark(train: Observed, holdout: Observed, synthetic: Observed, items: Ite
     Up to 14 outcomes that 6 to 50 % of the fitted half have. ``landmark_auroc``: what is reached, and after training on
     the fitted half.
     """
-    clinical = np.isin(items.table, (CONDITION, DRUG))
+    clinical = np.isin(items.table, _CLINICAL)
     outcomes = np.flatnonzero((train.prevalence > 0.06) & (train.prevalence < 0.5) & clinical)[:14]
     halves = train, synthetic, holdout
     views = [_before_landmark(of) for of in halves]
@@ -246,7 +171,9 @@ def _before_landmark(of: Observed) -> tuple[np.ndarray, np.ndarray]:
     """Features at the landmark, whose first columns are counts of items, and who is observed for a year after it."""
     h = of.histories
     before = h.counts(of.items, h.t < _LANDMARK)
-    return np.column_stack([before, h.sex, h.by, h.race == WHITE]), h.len > _LANDMARK + 365
+    people = h.people
+    features = np.column_stack([before, people.sex, people.by, people.race == WHITE])
+    return features, people.len > _LANDMARK + 365
 
 
 def _at_risk(of: Observed, view: tuple[np.ndarray, np.ndarray], outcome: int) -> tuple[np.ndarray, np.ndarray]:
@@ -284,7 +211,7 @@ def _after_nsaid(of: Observed, drugs: list[int], bleed: int) -> tuple[np.ndarray
     started = np.fmin.reduce(of.first_days[:, drugs], axis=1)
     treated = ~np.isnan(started)
     before = h.counts(of.items, (h.t <= started[h.person]) & (h.item != bleed))
-    features = np.column_stack([before, h.sex, started / YEAR, h.by])
+    features = np.column_stack([before, h.people.sex, started / YEAR, h.people.by])
     days = of.first_days[:, bleed] - started
     return features[treated], ((days >= 0) & (days <= 90))[treated].astype(int)
 

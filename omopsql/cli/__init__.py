@@ -7,6 +7,7 @@ from omopsql import __version__
 from .check import check
 from .completion import completion
 from .demo import demo
+from .evaluate import evaluate
 from .failures import Verbs
 from .fit import fit
 from .functions import functions
@@ -20,7 +21,7 @@ from .vocabulary import vocabulary
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="omopsql")
 def main() -> None:
-    """Harmonize a hospital's extracts to the OMOP CDM, learn tables, make synthetic rows, and ask questions in SQL.
+    """Harmonize extracts to the OMOP CDM, learn tables, make and judge synthetic rows, and ask questions in SQL.
 
     Every verb runs SQL functions that `omopsql functions` lists and that work in DuckDB just as well.
 
@@ -30,6 +31,7 @@ def main() -> None:
       omopsql harmonize demo omopsql_demo/source --vocabulary omopsql_demo/vocabulary -o cdm/
       omopsql fit patients.csv -o model.parquet
       omopsql synthesize model.parquet -n 1000 --seed 42 -o synthetic.csv
+      omopsql evaluate patients.csv synthetic.csv --person patient_id -o report/
 
     \b
     Exit codes:
@@ -41,5 +43,5 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, query, functions, completion):
+for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate, query, functions, completion):
     main.add_command(verb)

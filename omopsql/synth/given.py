@@ -17,22 +17,23 @@ _SHOWN = 8
 _EPOCH = dt.date(1970, 1, 1)
 
 
-def given_cells(model: Model, given: dict[str, Any]) -> dict[int, int]:
+def given_cells(model: Model, given: dict[str, Any], argument: str = "given") -> dict[int, int]:
     """Find the cell of every given value: position among the learned columns -> cell.
 
-    Raises OmopsqlError for a column that the model does not have or learn, and for a value that it never saw.
+    ``argument`` is what the user calls them. Raises OmopsqlError for a column that the model does not have or learn,
+    and for a value that it never saw.
     """
     known = {margin.column.name: margin for margin in model.margins}
     position = {margin.column.name: j for j, margin in enumerate(model.learned)}
     cells = {}
     for name, value in given.items():
         if name not in known:
-            raise OmopsqlError(f"given: the model has no column {name!r}; it has {', '.join(known)}")
+            raise OmopsqlError(f"{argument}: the model has no column {name!r}; it has {', '.join(known)}")
         if name not in position:
             raise OmopsqlError(
-                f"given: column {name!r} is {known[name].column.kind}; only learned columns can be given"
+                f"{argument}: column {name!r} is {known[name].column.kind}; only learned columns can be given"
             )
-        cells[position[name]] = _cell_of(known[name], value)
+        cells[position[name]] = _cell_of(known[name], value, argument)
     return cells
 
 
@@ -44,7 +45,7 @@ def given_sql(margin: Margin, value: Any) -> str:
     return f"CAST({literal(text)} AS {margin.column.type})"
 
 
-def _cell_of(margin: Margin, value: Any) -> int:
+def _cell_of(margin: Margin, value: Any, argument: str) -> int:
     if value is None:
         cell = margin.missing
     elif str(value) in margin.labels:
@@ -52,7 +53,9 @@ def _cell_of(margin: Margin, value: Any) -> int:
     else:
         cell = _number_cell(margin, value)
     if cell < 0:
-        raise OmopsqlError(f"given: the model never saw {value!r} in column {margin.column.name!r}; {_seen(margin)}")
+        raise OmopsqlError(
+            f"{argument}: the model never saw {value!r} in column {margin.column.name!r}; {_seen(margin)}"
+        )
     return cell
 
 

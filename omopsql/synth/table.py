@@ -22,6 +22,7 @@ from .encode import encode
 from .given import given_cells, given_sql
 from .margins import Margin, Survey
 from .model import SCHEMA, Model
+from .shares import balanced, read_shares
 
 METHODS = ("auto", "copula", "tree", "independent")
 _ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER, "skip": c.UNLEARNED}
@@ -97,16 +98,23 @@ def read_model(cursor: duckdb.DuckDBPyConnection, name: str) -> Model:
 
 @expression(
     family="synth",
-    examples=("SELECT count(*) FROM omopsql.copula_sample('patients_model', 500, seed := 42) --> 500",),
+    examples=(
+        "SELECT count(*) FROM omopsql.copula_sample('patients_model', 500, seed := 42) --> 500",
+        "SELECT round(avg(CAST(sex = 'F' AS INTEGER)), 1) FROM omopsql.copula_sample('patients_model', 5000, "
+        "shares := {'sex': {'F': 0.2, 'M': 0.8}}) --> 0.2",
+    ),
 )
-def copula_sample(caller: Caller, model: str, n: int, seed: int = 0, given: Options | None = None) -> str:
+def copula_sample(
+    caller: Caller, model: str, n: int, seed: int = 0, given: Options | None = None, shares: Options | None = None
+) -> str:
     """Generate n synthetic rows from a model of copula_fit, with the source's columns and types.
 
     model is the name of the model's table or its Parquet file. The same model, seed and row number give the same
-    row, whatever n is. given fixes columns, as in {'sex': 'F'}: the others follow as they do in such rows.
+    row, whatever n is. given fixes columns, as in {'sex': 'F'}: the others follow as they do in such rows. shares
+    balances columns, as in {'sex': {'F': 0.5}}: what the shares leave goes to the other values, as they are shared.
     """
     with caller.cursor() as cursor:
-        return sample_sql(cursor, read_model(cursor, model), n, seed, given or {})
+        return sample_sql(cursor, read_model(cursor, model), n, seed, given or {}, shares or {})
 
 
 @expression(
@@ -122,6 +130,7 @@ def synthesize(
     columns: Options | None = None,
     method: str = "auto",
     min_cell: int = 10,
+    shares: Options | None = None,
 ) -> str:
     """Learn a table and generate n synthetic rows of it at once: copula_fit and copula_sample in one call.
 
@@ -129,14 +138,26 @@ def synthesize(
     """
     _check_fit(method, min_cell)
     with caller.cursor() as cursor:
-        return sample_sql(cursor, fit(cursor, source, columns or Options(), method, min_cell), n, seed, given or {})
+        model = fit(cursor, source, columns or Options(), method, min_cell)
+        return sample_sql(cursor, model, n, seed, given or {}, shares or {})
 
 
-def sample_sql(cursor: duckdb.DuckDBPyConnection, model: Model, n: int, seed: int, given: dict[str, Any]) -> str:
-    """Write the query that yields ``n`` rows of a model. Raises OmopsqlError for a bad ``n`` or ``given``."""
+def sample_sql(
+    cursor: duckdb.DuckDBPyConnection,
+    model: Model,
+    n: int,
+    seed: int,
+    given: dict[str, Any],
+    shares: dict[str, Any] | None = None,
+) -> str:
+    """Write the query that yields ``n`` rows of a model.
+
+    Raises OmopsqlError for a bad ``n``, ``given`` or ``shares``.
+    """
     if n < 0:
         raise OmopsqlError(f"n is {n}; ask for 0 or more rows")
-    compiled = compile_model(model, given_cells(model, given))
+    cells = given_cells(model, given)
+    compiled = balanced(model, cells, read_shares(model, shares, cells)) if shares else compile_model(model, cells)
     source, slots = generator.source_sql(cursor, compiled, n, seed)
     selected = []
     for margin in model.margins:

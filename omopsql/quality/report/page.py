@@ -7,16 +7,14 @@ content security policy lets no other script run than its own.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from omopsql import __version__
+from omopsql.pages import embedded, policy
 from omopsql.quality.checks import CheckType
 from omopsql.quality.judging import Judgement
 
@@ -46,10 +44,10 @@ def render(checked: CheckedCdm, example_rows: int = 0, tell: Tell = lambda doing
     shown = examples(checked, found, example_rows, tell) if example_rows else {}
     style, script = _part("page.css"), _part("page.js")
     return Template(_part("page.html")).substitute(
-        policy=f"default-src 'none'; style-src {_hashed(style)}; script-src {_hashed(script)}",
+        policy=policy(style, script),
         style=style,
         script=script,
-        data=_embedded(_data(checked, ordered, found, shown)),
+        data=embedded(_data(checked, ordered, found, shown)),
         title=html.escape(checked.name),
         facts=_facts(checked),
         mood=_mood(ordered),
@@ -62,16 +60,6 @@ def render(checked: CheckedCdm, example_rows: int = 0, tell: Tell = lambda doing
 
 def _part(name: str) -> str:
     return files("omopsql").joinpath("quality", "page", name).read_text(encoding="utf-8")
-
-
-def _hashed(text: str) -> str:
-    """Name an inline style or script in a content security policy."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _embedded(data: object) -> str:
-    """Write data as JSON that cannot end the block which it stands in."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _data(

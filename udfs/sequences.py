@@ -1,4 +1,4 @@
-"""Kernels that count pairs of items: on the same day, and one after the other."""
+"""Kernels that count pairs of items in histories: on the same day, and one after the other."""
 
 import numpy as np
 from numba import njit

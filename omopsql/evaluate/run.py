@@ -1,0 +1,123 @@
+"""A whole evaluation: every family that was asked for, one below the other, with advice, as files and a page."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from omopsql import __version__
+from omopsql.quoting import identifier, literal
+
+from .advice import of_report
+from .advice.rules import Advice, worst, worst_first
+from .metric import SCHEMA
+from .report.page import Report, render
+from .report.plots import plots
+
+METRICS, ADVICE, PAGE = "metrics.parquet", "evaluation.json", "index.html"
+FILES = (METRICS, ADVICE, PAGE)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is compared, and which questions are put. ``person`` is a table's key; ``by`` names subgroups."""
+
+    real: str
+    synthetic: str
+    holdout: str | None = None
+    person: str | None = None
+    outcome: str | None = None
+    time: str | None = None
+    cohorts: dict[str, str] = field(default_factory=dict)
+    by: tuple[str, ...] = ()
+    known: str | None = None
+    secret: str | None = None
+    seed: int = 0
+
+
+def calls(asked: Asked) -> Iterator[tuple[str, str]]:
+    """Yield the SQL of each question, and what it does."""
+    both = {"holdout": asked.holdout, "person": asked.person, "seed": asked.seed}
+    yield "Comparing", _call("fidelity", asked, **both)
+    if asked.outcome is not None or asked.cohorts:
+        of_outcome = {"outcome": asked.outcome, "time": asked.time, "cohorts": asked.cohorts or None}
+        yield "Learning from synthetic data", _call("utility", asked, **both, **of_outcome)
+    for column in asked.by:
+        yield f"Comparing by {column}", _call("fairness", asked, column, **both, outcome=asked.outcome)
+    yield "Attacking", _call("privacy", asked, **both, known=asked.known, secret=asked.secret)
+
+
+def _call(function: str, asked: Asked, *more: str, **options: object) -> str:
+    told = [literal(asked.real), literal(asked.synthetic), *map(literal, more)]
+    told += [f"{name} := {_value(value)}" for name, value in options.items() if value is not None]
+    return f"FROM omopsql.{function}({', '.join(told)})"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{identifier(name)}: {literal(told)}" for name, told in value.items()) + "}"
+    return literal(value) if isinstance(value, str) else str(value)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was found: rows of ``metric.SCHEMA``, and the advice that follows, the worst first."""
+
+    rows: pa.Table
+    advice: list[Advice]
+
+    @property
+    def worst(self) -> str:
+        """The worst advice: ``no``, ``care`` or ``yes``."""
+        return worst(self.advice)
+
+
+def evaluate(con: duckdb.DuckDBPyConnection, asked: Asked, tell: Tell) -> Evaluated:
+    """Put every question. Raises OmopsqlError or duckdb.Error for what cannot be read."""
+    found = []
+    for doing, sql in calls(asked):
+        tell(doing)
+        found.append(con.sql(sql).to_arrow_table().cast(SCHEMA))
+    rows = pa.concat_tables(found)
+    return Evaluated(rows, worst_first(of_report.advice(rows)))
+
+
+def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, folder: Path, tell: Tell) -> None:
+    """Write the metrics, the evaluation as JSON and the page into a folder."""
+    pq.write_table(evaluated.rows, folder / METRICS)
+    rows = evaluated.rows.to_pylist()
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    told = {
+        "omopsql": __version__,
+        "evaluated": when,
+        "asked": asdict(asked),
+        "advice": [{"advice": one.advice, "words": one.words, **asdict(one)} for one in evaluated.advice],
+        "metrics": rows,
+    }
+    (folder / ADVICE).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+    tell("Drawing")
+    with con.cursor() as cursor:
+        drawn = plots(cursor, asked.real, asked.synthetic, asked.person, rows)
+    page = Report(Path(asked.synthetic).name or asked.synthetic, _facts(asked, when), rows, evaluated.advice, drawn)
+    (folder / PAGE).write_text(render(page), encoding="utf-8")
+
+
+def _facts(asked: Asked, when: str) -> dict[str, str]:
+    told = {
+        "Real": asked.real,
+        "Synthetic": asked.synthetic,
+        "Holdout": asked.holdout or "none: halves of the real data are the reference",
+        "Outcome": asked.outcome,
+        "Subgroups": ", ".join(asked.by),
+        "Evaluated": when.replace("T", " ").removesuffix("+00:00") + " UTC",
+    }
+    return {term: value for term, value in told.items() if value}

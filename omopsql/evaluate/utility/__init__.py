@@ -1,0 +1,1 @@
+"""How useful synthetic data are: models that are trained on them, analyses and cohorts that are repeated on them."""
