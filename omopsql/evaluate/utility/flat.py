@@ -18,7 +18,7 @@ from .question import Question, Rows
 
 @dataclass(frozen=True)
 class Roles:
-    """What columns are beside predictors: the key of a person, the time of follow-up. And the predictors, where named."""
+    """What columns are: the key of a person, the time of follow-up, and the predictors, where they are named."""
 
     person: str | None = None
     follow_up: str | None = None

@@ -46,11 +46,11 @@ def utility(
     """Tell what synthetic data are good for: models trained on them, analyses and cohorts repeated on them.
 
     For tables or files, outcome is an expression such as 'age > 60 AND died'; the predictors are all columns that it
-    does not name, or those listed in predictors, 'age, sex'. person names a key, which predicts nothing;
-    follow_up the time to the outcome or the end, for a Cox regression. For CDMs (schemas or folders), outcome is a SELECT of person_id
-    and, if wanted, index_date, before which a person's records count; with a third column outcome it lists all persons
-    of the question. holdout is real data that the generator never saw: models are tested on it. cohorts are
-    definitions by name, as in {'diabetics': 'hba1c >= 6.5'}; for CDMs, SELECTs of person_id.
+    does not name, or those listed in predictors, 'age, sex'. person names a key, which predicts nothing; follow_up the
+    time to the outcome or the end, for a Cox regression. For CDMs (schemas or folders), outcome is a SELECT of
+    person_id and, if wanted, index_date, before which a person's records count; with a third column outcome it lists
+    all persons of the question. holdout is real data that the generator never saw: models are tested on it. cohorts
+    are definitions by name, as in {'diabetics': 'hba1c >= 6.5'}; for CDMs, SELECTs of person_id.
     """
     if outcome is None and cohorts is None:
         raise OmopsqlError(
