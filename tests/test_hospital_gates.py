@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.hospital import (
@@ -19,8 +21,8 @@ from benchmarks.hospital import (
     table,
 )
 from benchmarks.hospital.distances import Score, ks, r_squared
-from benchmarks.hospital.event_pairs import same_day, transitions
-from benchmarks.hospital.histories import Histories
+from omopsql.evaluate.cdm.histories import Histories, People
+from omopsql.udfs.sequences import same_day, transitions
 
 
 def _persons(n: int, seed: int) -> Histories:
@@ -42,8 +44,12 @@ def _persons(n: int, seed: int) -> Histories:
             records.append((person, rng.integers(15000), item + 5))
     person, t, item = np.array(sorted(records)).T
     offsets = np.searchsorted(person, np.arange(n + 1))
-    born, length = rng.integers(1930, 1990, n), rng.integers(15000, 25000, n)
-    return Histories(offsets, item, t, rng.integers(0, 2, n), born, length, np.full(n, histories.WHITE))
+    born, length, none = rng.integers(1930, 1990, n).astype(float), rng.integers(15000, 25000, n), np.zeros(n, np.int64)
+    people = People(
+        person_id=np.arange(n), group=none, sex=rng.integers(0, 2, n), race=np.full(n, histories.WHITE), ethnicity=none,
+        by=born, origin=none, start=none, len=length, death=none - 1,
+    )  # fmt: skip
+    return Histories(people, offsets, item, t)
 
 
 def _shuffled(persons: Histories, seed: int) -> Histories:
@@ -51,8 +57,7 @@ def _shuffled(persons: Histories, seed: int) -> Histories:
     rng = np.random.default_rng(seed)
     item, t = rng.permutation(persons.item), rng.permutation(persons.t)
     order = np.lexsort((item, t, persons.person))
-    columns = persons.sex, persons.by, persons.len, persons.race
-    return Histories(persons.offsets, item[order], t[order], *columns)
+    return Histories(persons.people, persons.offsets, item[order], t[order])
 
 
 def _missed(gates: tuple[table.Gate, ...], scores: dict[str, Score]) -> set[str]:
@@ -61,7 +66,8 @@ def _missed(gates: tuple[table.Gate, ...], scores: dict[str, Score]) -> set[str]
 
 def test_others_of_the_same_kind_are_as_near_as_the_real_half() -> None:
     scores = event_metrics.judge(_persons(800, 1), _persons(800, 2), _persons(3200, 3))
-    assert not [name for name, score in scores.items() if name.endswith("_r2") and score.value < score.own - 0.05]
+    shares = {name: scores[name] for name in (gate.measure for gate in table.EVENTS) if name.endswith("_r2")}
+    assert not [name for name, score in shares.items() if score.value < score.own - 0.05]
     assert 0.45 < scores["c2st"].value < 0.55
     assert 0.45 < scores["c2st_rich"].value < 0.55
     assert not _missed(table.EVENTS, scores) & {"nearer_to_train", "membership_auc", "exact", "exclusive_violated"}
@@ -147,8 +153,9 @@ def test_histories_of_a_cdm(tmp_path: Path) -> None:
         "person": "SELECT 7 AS person_id, 8507 AS gender_concept_id, 8527 AS race_concept_id, 1950 AS year_of_birth, "
         "7 AS month_of_birth, 1 AS day_of_birth, NULL::TIMESTAMP AS birth_datetime "
         "UNION ALL SELECT 9, 8532, 0, 1960, NULL, NULL, TIMESTAMP '1960-02-01 03:00:00'",
-        "observation_period": "SELECT 7 AS person_id, DATE '1950-07-11' AS observation_period_end_date "
-        "UNION ALL SELECT 9, DATE '1960-03-01'",
+        "observation_period": "SELECT 7 AS person_id, DATE '1950-07-03' AS observation_period_start_date, "
+        "DATE '1950-07-11' AS observation_period_end_date "
+        "UNION ALL SELECT 9, DATE '1960-02-01', DATE '1960-03-01'",
         "condition_occurrence": "SELECT 7 AS person_id, 201 AS condition_concept_id, "
         "unnest([DATE '1950-07-31', DATE '1949-01-01']) AS condition_start_date",
     }
@@ -156,10 +163,12 @@ def test_histories_of_a_cdm(tmp_path: Path) -> None:
         for name, select in rows.items():
             con.execute(f"COPY ({select}) TO '{tmp_path / name}.parquet'")
     (read,), items = histories.read([tmp_path])
+    people = read.people
     assert read.offsets.tolist() == [0, 2, 2]
     assert read.t.tolist() == [0, 10]
-    assert (read.sex.tolist(), read.by.tolist(), read.len.tolist()) == ([1, 0], [1950, 1960], [10, 29])
-    assert (items.table.tolist(), items.concept.tolist()) == ([1], [201])
+    assert (people.sex.tolist(), people.by.tolist(), people.len.tolist()) == ([1, 0], [1950, 1960], [10, 29])
+    assert (people.start.tolist(), people.death.tolist()) == ([2, 0], [-1, -1])
+    assert items.names() == [("condition_occurrence", 201)]
 
 
 def _stays(patients: int, seed: int, within: float = 0.3) -> measurement_metrics.Stays:
@@ -248,11 +257,26 @@ def test_verdicts() -> None:
     assert line.bound == pytest.approx(0.15 + 6.3138 * 0.05, abs=1e-3)
 
 
+def _written(path: Path, rows: list[tuple[str, list[int], int]]) -> Path:
+    statistic, key, n = zip(*rows, strict=True)
+    pq.write_table(pa.table([statistic, pa.array(key, pa.list_(pa.int64())), n], names=["statistic", "key", "n"]), path)
+    return path
+
+
 def test_small_cells_are_counted(tmp_path: Path) -> None:
-    model = tmp_path / "m.parquet"
-    with duckdb.connect() as con:
-        con.execute(f"COPY (SELECT unnest([0, 3, 10, 40]) AS n) TO '{model}'")
-    assert folders.small_cells(model, 10) == 1
+    """Numbers of persons are judged by themselves, sums by their persons, and facts not at all."""
+    rows = [
+        ("hospital", [], 40),
+        ("people.sex", [8507], 31),
+        ("people.sex", [8532], 9),
+        ("items.left_out", [4, 7], 0),
+        ("values.repeated", [5], 10),
+        ("values.again", [5, 0], -70),
+        ("values.again", [5, 1], 3),
+    ]
+    assert folders.small_cells(_written(tmp_path / "m.parquet", rows), 10) == 1
+    rows += [("values.repeated", [6], 9), ("values.again", [6, 0], 900), ("values.again", [7, 0], 900)]
+    assert folders.small_cells(_written(tmp_path / "more.parquet", rows), 10) == 4
 
 
 def test_halves_of_real_persons_are_as_near_as_real(data_folder: Callable[[str], Path], tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omopsql.errors import OmopsqlError
-from omopsql.synth.hospital.fit import fit
+from omopsql.synth.hospital.describe import words
+from omopsql.synth.hospital.fit import RULES, fit
 from omopsql.synth.hospital.generate import Hospital
-from omopsql.synth.hospital.release import DROP, KEEP, POOL, release
+from omopsql.synth.hospital.release import DROP, KEEP, POOL, release, summed
 from omopsql.synth.hospital.sums import HEADER, Header, Sums
 
 _MIN_CELL = 10
@@ -98,6 +99,40 @@ def test_facts_are_kept() -> None:
     assert release(exact, {"fact": KEEP}, _MIN_CELL).to_table().equals(exact.to_table())
 
 
+def test_a_sum_of_nine_persons_stays() -> None:
+    """Whatever it adds up to, and whatever follows the key that its persons share."""
+    exact = Sums()
+    exact.put("persons", [[1], [2], [3]], [9, 10, 500])
+    exact.put("score", [[1, 0], [1, 1], [2, 0], [2, 1], [4, 0]], [-5000, 70000, 3, -8, 9000])
+    shown = release(exact, {"persons": DROP, "score": summed("persons")}, _MIN_CELL)
+    assert shown.get("score", 2)[0].tolist() == [[2, 0], [2, 1]]
+    assert shown.get("score", 2)[1].tolist() == [3, -8]
+
+
+def test_words_tell_sums_from_numbers_of_persons() -> None:
+    told = {statistic for statistic, said in words().items() if said.startswith("a sum over persons")}
+    assert told == {statistic for statistic, rule in RULES.items() if rule.kind == "sum"}
+
+
+def test_a_sum_whose_persons_nobody_counted_stays() -> None:
+    exact = Sums()
+    exact.put("score", [[1]], [1000])
+    shown = release(exact, {"score": summed("persons")}, _MIN_CELL)
+    assert shown.get("score", 1)[0].tolist() == []
+
+
+@given(_ROWS, st.randoms())
+def test_a_sum_leaves_with_its_persons(rows: list, random) -> None:  # type: ignore[type-arg,no-untyped-def]
+    exact = Sums()
+    for _, group, value, _, n in rows:
+        exact.put("persons", [[group]], [n])
+        exact.put("score", [[group, value]], [random.randrange(-99, 99)])
+    shown = release(exact, {"persons": DROP, "score": summed("persons")}, _MIN_CELL)
+    large = {group for (group,) in shown.get("persons", 1)[0].tolist()}
+    expected = [key for key in exact.get("score", 2)[0].tolist() if key[0] in large]
+    assert shown.get("score", 2)[0].tolist() == expected
+
+
 def test_a_statistic_without_a_rule_is_not_released() -> None:
     with pytest.raises(KeyError):
         release(_sums([("a", 0, 0, None, 100)]), {}, _MIN_CELL)
@@ -159,7 +194,7 @@ def test_one_fit_equals_itself_and_holds_no_small_cell(parts: duckdb.DuckDBPyCon
     model, said = fit(parts.cursor(), "pooled")
     assert fit(parts.cursor(), "pooled")[0].equals(model)
     assert said == []
-    small = [row for row in model.to_pylist() if 0 < row["n"] < 10]
+    small = [row for row in model.to_pylist() if RULES[row["statistic"]].counts_persons and row["n"] < 10]
     assert small == []
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import omopsql
 from omopsql.synth.hospital import values
+from omopsql.synth.hospital.describe import words
 from omopsql.synth.hospital.fit import released
 from omopsql.synth.hospital.lives import Events, People, Visits, offsets_of
 from omopsql.synth.hospital.plan import Plan
 from omopsql.synth.hospital.reading import Site
 from omopsql.synth.hospital.sums import Sums
 from omopsql.synth.hospital.values.first_round import count_company, count_runs, count_stays, count_values
+from omopsql.synth.hospital.values.frequency import PARTS, frequencies
+from omopsql.synth.hospital.values.source import Numbers, Series, at_moments
 from omopsql.synth.hospital.values.stays import Records, Stays
+from omopsql.synth.hospital.values.ways import Ways, count_ways
 
 HEART_RATE, LACTATE, WEIGHT, INPATIENT, OUTPATIENT = 3027018, 3047181, 3025315, 9201, 9202
 PERSONS, MIN_CELL = 240, 10
@@ -83,9 +89,8 @@ def plan(exact: Sums) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def model(site: Site, plan: Plan) -> values.ValuesModel:
-    second = released(values.sums(site, plan), MIN_CELL)
-    return values.compiled(Sums.merged([plan.margins, second]), plan)
+def model(exact: Sums, site: Site, plan: Plan) -> values.ValuesModel:
+    return values.compiled(released(Sums.merged([exact, values.sums(site, plan)]), MIN_CELL), plan)
 
 
 def lives(site: Site, plan: Plan, copies: int) -> tuple[People, Events, Visits]:
@@ -125,16 +130,49 @@ def test_what_lives_in_stays_is_dense(plan: Plan):
     assert {concept for _, concept in values.dense_items(plan.margins)} == {HEART_RATE, LACTATE}
 
 
-def test_no_released_cell_holds_fewer_persons(plan: Plan, site: Site):
-    second = released(values.sums(site, plan), MIN_CELL)
-    for sums in (plan.margins, second):
-        for name in sums:
-            if name.startswith("values.") and values.RULES[name].kind != "keep":
-                assert sums.counted(name).n.min(initial=MIN_CELL) >= MIN_CELL, name
+def test_no_released_cell_holds_fewer_persons(exact: Sums, plan: Plan, site: Site):
+    both = released(Sums.merged([exact, values.sums(site, plan)]), MIN_CELL)
+    for name in values.RULES.keys() & set(both):
+        rule, told = values.RULES[name], both.counted(name)
+        if rule.counts_persons:
+            assert told.n.min(initial=MIN_CELL) >= MIN_CELL, name
+        else:
+            behind = {tuple(key) for key in both.counted(rule.persons).keys.tolist()}
+            width = both.counted(rule.persons).width
+            assert {tuple(key[:width]) for key in told.keys.tolist()} <= behind, name
+
+
+def test_words_tell_every_number_of_a_key(exact: Sums, plan: Plan, site: Site):
+    both = released(Sums.merged([exact, values.sums(site, plan)]), MIN_CELL)
+    for name in values.RULES.keys() & set(both):
+        fields = [field for field in re.findall(r"\{(\w+)\}", words()[name]) if field != "label"]
+        assert len(fields) == both.counted(name).width, name
+
+
+def test_sums_of_scores_need_persons_too():
+    """Nine persons have two values of one series, and ten of another: only the sums of these are released."""
+    sums = Sums()
+    for series, persons in ((1, 9), (2, 10)):
+        for _ in range(persons):
+            sums.put("values.repeated", [[series]], [1])
+            sums.put("values.again", [[series, 0], [series, 1], [series, 2]], [1000, -700, 4000])
+    shown = released(sums, MIN_CELL)
+    assert shown.get("values.repeated", 1)[0].tolist() == [[2]]
+    assert shown.get("values.again", 2)[0].tolist() == [[2, 0], [2, 1], [2, 2]]
+    assert shown.get("values.again", 2)[1].tolist() == [10000, -7000, 40000]
+
+
+def test_persons_behind_a_sum_are_those_who_add_to_it(site: Site, plan: Plan):
+    counted = values.sums(site, plan)
+    for name, rule in values.RULES.items():
+        if rule.kind == "sum" and name in counted and rule.persons in counted:
+            keys, width = counted.counted(name).keys, counted.counted(rule.persons).width
+            heads = {tuple(key[:width]) for key in keys.tolist()}
+            assert heads == {tuple(key) for key in counted.counted(rule.persons).keys.tolist()}, name
 
 
 def test_a_person_counts_once_in_a_histogram(exact: Sums):
-    for name, width in (("values.value", 1), ("values.mean", 4), ("values.count", 3), ("values.single", 1)):
+    for name, width in (("values.value", 1), ("values.mean", 3), ("values.count", 3), ("values.single", 1)):
         keys, n = exact.get(name, width + 1)
         _, histogram = np.unique(keys[:, :width], axis=0, return_inverse=True)
         assert np.bincount(histogram.reshape(-1), n).max() <= PERSONS
@@ -246,3 +284,58 @@ def test_a_site_without_measurements_gives_a_model_without_values():
     found = values.generate(model, bare.people, events, None, 1, np.arange(PERSONS))
     assert len(found) == 0
     assert found.offsets.tolist() == offsets_of(none, PERSONS).tolist()
+
+
+# Ways, strata and frequencies
+
+
+def _told(code: str) -> str:
+    return f'{{"code": "{code}", "concept": 9, "table": 4, "unit": 0}}'
+
+
+def _numbers(person: list[int], minute: list[int], label: list[str], value: list[float]) -> Numbers:
+    told = sorted(set(label))
+    n = len(person)
+    columns = (np.array(person, np.int32), *(np.zeros(n, np.int32) for _ in range(3)), np.array(minute, np.int32))
+    of_label = np.array([told.index(one) for one in label], np.int32)
+    series = Series(np.array([5]), np.array([4]), np.array([9]), np.array([0]), ["heart rate"])
+    return at_moments(series, told, *columns, of_label, np.array(value))
+
+
+def test_two_values_of_one_moment_are_one_in_a_way_of_its_own():
+    cuff, line = _told("cuff"), _told("line")
+    found = _numbers([0, 0, 0], [10, 20, 20], [cuff, cuff, line], [80.0, 85.0, 90.0])
+    assert found.minute.tolist() == [10, 20]
+    assert found.value[0] == 80.0
+    assert found.value[1] in (85.0, 90.0)
+    assert [found.ways.labels[way] for way in found.of_way] == [f"[{cuff}]", f"[{cuff}, {line}]"]
+
+
+def test_ways_are_kept_as_long_as_in_the_source():
+    """Half of the persons have one way for ten values and then the other; nobody goes back."""
+    cuff, line, persons = _told("cuff"), _told("line"), 400
+    person = np.repeat(np.arange(persons), 20)
+    minute = np.tile(np.arange(20), persons)
+    label = [line if at < 10 and who % 2 else cuff for who, at in zip(person.tolist(), minute.tolist(), strict=True)]
+    sums = Sums()
+    count_ways(_numbers(person.tolist(), minute.tolist(), label, (60.0 + person).tolist()), sums)
+    ways = Ways.released(released(sums, MIN_CELL), np.array([5]), [cuff])
+    drawn = ways.drawn(1, np.arange(1, persons + 1), person, np.zeros(len(person), np.int64))
+    found = np.array([ways.labels[at] for at in ways.label(drawn, np.zeros(len(drawn), np.int64))]) == line
+    assert found[minute == 0].mean() == pytest.approx(0.5, abs=0.1)
+    assert 0 < found[minute == 19].mean() < 0.3
+    assert not (found[1:] & ~found[:-1])[minute[1:] > 0].any()
+
+
+def test_strata_that_do_not_show_a_count_share_what_is_left():
+    margins = Sums()
+    for stratum, persons, ever in (((7, 0), 100, 30), ((8, 0), 60, 0), ((0, 0), 160, 36), ((0, -1), 160, 36)):
+        margins.put("values.stays", [stratum], [persons])
+        if ever:
+            margins.put("values.ever", [(*stratum, 5)], [ever])
+            margins.put("values.count", [(*stratum, 5, 1, 1)], [ever])
+    found = frequencies(margins, {(7, 0): 100, (8, 0): 60, (0, 0): 160, (0, -1): 160})
+    shares = {key: 1 - found.upto[found.starts[at]] for at, key in enumerate(map(tuple, found.key.tolist()))}
+    assert shares[7, 0, 5] == pytest.approx(0.3)
+    assert shares[8, 0, 5] == pytest.approx(6 / 60)
+    assert found.total[found.number[8, 0, 5]] == 60 * PARTS

@@ -78,11 +78,24 @@ def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
     """Histograms 0: the mean; 1: trend 0.5; 2: one spread."""
     starts = np.array([0, 1, 2, 3], np.int64)
     low = np.array([mean.low[0], 64, spread_bin], np.int64)
+    grouped = np.zeros((1, 5), np.int64)
     bins = Bins(starts, low, low.copy(), np.ones(3), np.zeros(3))
-    table = np.zeros((1, 1, 10), np.int64)
-    one = np.array([-1], np.int64)
-    unit = np.eye(1)
-    return bins, trajectory.Paths(table, table + 1, table + 2, one, one, np.array([0.8]), np.array([0.7]), unit, unit)
+    none, unit, place = np.full((1, 3), -1, np.int64), np.eye(1), np.zeros((1, 1, 3))
+    return bins, trajectory.Paths(
+        level=place,
+        scale=place + 1.0,
+        group_level=np.zeros((1, 5)),
+        group_scale=np.ones((1, 5)),
+        mean=np.zeros((1, 2), np.int64),
+        trend=np.ones((1, 5, 3), np.int64),
+        spread=grouped + 2,
+        shape=none,
+        entry=none,
+        keep=np.array([0.8]),
+        share=np.array([0.7]),
+        steps=unit,
+        noise=unit,
+    )
 
 
 def test_a_path_has_the_mean_trend_and_spread_that_were_drawn():
@@ -90,7 +103,7 @@ def test_a_path_has_the_mean_trend_and_spread_that_were_drawn():
     bins, paths = flat_paths(bins_of([512], [512], [10]), spread_bin)
     minute = np.array([0, 60, 200, 420, 800, 1000], np.int32)
     level = np.array([0.3, -1.2, 0.8, 0.1, -0.4, 2.0])
-    trajectory._settle(bins, paths, 0, 0, np.zeros(3), minute, level)
+    trajectory._settle(bins, paths, 0, np.zeros(3), minute, level)
     assert level.mean() == pytest.approx(2.0, abs=0.01)
     assert level.std() == pytest.approx(1.0, rel=0.03)
     assert np.corrcoef(level, minute)[0, 1] == pytest.approx(0.5, abs=0.01)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from .normal import norm_cdf, norm_ppf
-from .stream import below, normal, start, uniform
+from .stream import below, mixed, normal, start, uniform
 
 STATICS = 3
 LAYER = 5 << 16  # two streams a stay
@@ -22,7 +22,9 @@ _GAPS = 8
 _FEW = 8
 _NONE = -500_000  # a difference of counts below it says: not measured
 _EDGES = np.array([1, 2, 3, 5, 9, 17, 33, 49, 65, 97], np.int64)
+_GROUPS = np.array([1, 2, 3, 9, 33], np.int64)
 _CELLS = np.array([10, 13, 17, 22, 28, 34, 40, 44, 48, 52, 60, 70, 85, 110], np.int64)
+_ZONES = np.array([-0.5, 0.5])
 _SCORES, _TRENDS = 256.0, 128.0
 _SMALLEST = 2.0**-20
 _PER_DOUBLING = 16.0
@@ -66,11 +68,15 @@ class Times(NamedTuple):
 class Paths(NamedTuple):
     """How values move."""
 
-    mean: np.ndarray  # (strata, series, band)
-    trend: np.ndarray
-    spread: np.ndarray
-    shape: np.ndarray  # (series,): distance from the line, in eighths of a spread
-    entry: np.ndarray  # (series,): that of the first record
+    level: np.ndarray  # (strata, series, summaries): mean of the normal numbers of a stratum
+    scale: np.ndarray  # and their spread
+    group_level: np.ndarray  # (series, group of counts): mean of the normal numbers of means
+    group_scale: np.ndarray
+    mean: np.ndarray  # (series, whether all values are the same)
+    trend: np.ndarray  # (series, group, zone of the spread)
+    spread: np.ndarray  # (series, group)
+    shape: np.ndarray  # (series, zone of the mean): distance from the line, in eighths of a spread
+    entry: np.ndarray  # that of the first record
     keep: np.ndarray  # (series,): what remains of a deviation after an hour
     share: np.ndarray  # (series,): share of the variance that is kept, not noise
     steps: np.ndarray  # Cholesky factor of the steps (joined, joined)
@@ -380,20 +386,23 @@ def _distance(bins, histogram, u):
 
 
 @njit(nogil=True)
-def _settle(bins, paths, stratum, one, described, minute, level):
+def _settle(bins, paths, one, described, minute, level):
     """Give a path the mean, trend and spread that its normal numbers (``described``) say."""
     count = level.size
-    band = _place(_EDGES, count)
-    table = paths.mean[stratum, one, band]
-    mean = (_draw(bins, table, norm_cdf(described[0])) - 0.5) / _SCORES if table >= 0 else 0.0
-    table = paths.trend[stratum, one, band]
-    trend = (_draw(bins, table, norm_cdf(described[1])) - 0.5) / _TRENDS if count > 1 and table >= 0 else 0.0
-    table = paths.spread[stratum, one, band]
+    group = _place(_GROUPS, count)
+    table = paths.spread[one, group]
     spread = _distance(bins, table, norm_cdf(described[2])) if count > 1 and table >= 0 else 0.0
+    steady = count > 1 and spread == 0.0
+    table = paths.trend[one, group, _place(_ZONES, described[2]) + 1]
+    trend = (_draw(bins, table, norm_cdf(described[1])) - 0.5) / _TRENDS if count > 1 and table >= 0 else 0.0
     trend = min(max(trend, -1.0), 1.0) if count > 2 else math.copysign(1.0, trend)
-    if count > 3 and paths.shape[one] >= 0:
+    z = described[0] if steady else paths.group_level[one, group] + paths.group_scale[one, group] * described[0]
+    table = paths.mean[one, int(steady)]
+    mean = (_draw(bins, table, norm_cdf(z)) - 0.5) / _SCORES if table >= 0 else 0.0
+    zone = _place(_ZONES, mean) + 1
+    if count > 3 and paths.shape[one, zone] >= 0:
         for i in range(count):
-            table = paths.entry[one] if i == 0 and paths.entry[one] >= 0 else paths.shape[one]
+            table = paths.entry[one, zone] if i == 0 and paths.entry[one, zone] >= 0 else paths.shape[one, zone]
             level[i] = _draw(bins, table, norm_cdf(level[i])) / 8.0
     centre, time = 0.0, 0.0
     for i in range(count):
@@ -499,8 +508,10 @@ def fill_values(
                     described[summary] = normals[stay, STATICS + (summary + 1) * joined + k]
                 else:
                     state, described[summary] = normal(state)
+                described[summary] *= paths.scale[strata[stay], k, summary]
+                described[summary] += paths.level[strata[stay], k, summary]
             run = slice(own[k], own[k + 1])
-            _settle(bins, paths, strata[stay], k, described, minute[run], level[run])
+            _settle(bins, paths, k, described, minute[run], level[run])
         for i in range(begin, end):
             state, u = uniform(state)
             value[i] = _value(outlets, series[i], level[i], u)
@@ -557,3 +568,26 @@ def fill_sparse(first, upto, outlets, share, factor, seed, numbers, offsets, ite
             code = math.floor(place)
             series[event] = one
             value[event] = _number(code, place - code, outlets.scale[one])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_ways(hashes, first, opening, start_of, following, seed, numbers, person, series, way):
+    """Say in which way values are told, which stand in the order of person, series and time.
+
+    The way of a value follows that of the value before.
+    """
+    state, last = np.uint64(0), -1
+    for i in range(person.size):
+        one = series[i]
+        if i == 0 or person[i] != person[i - 1] or one != series[i - 1]:
+            state = mixed(start(seed, numbers[person[i]], LAYER - 1) ^ np.uint64(hashes[one]))
+            last = -1
+        if first[one + 1] - first[one] == 1:
+            way[i] = first[one]
+            continue
+        state, u = uniform(state)
+        if last < 0:
+            last = _row(opening, first[one], first[one + 1], u)
+        else:
+            last = first[one] + _row(following, start_of[last], start_of[last + 1], u) - start_of[last]
+        way[i] = last

@@ -12,6 +12,7 @@ import omopsql
 from omopsql.harmonize.cdm import VOCABULARY_TABLES, storage_type, tables
 from omopsql.harmonize.cdm_source import open_cdm
 from omopsql.quoting import identifier, literal
+from omopsql.synth.hospital.fit import RULES
 
 FIT, JUDGED = "fit", "judged"
 _OWNERS = {"note_nlp": ("note_id", "note"), "episode_event": ("episode_id", "episode")}
@@ -108,7 +109,13 @@ def synthesize(fit_half: Path, target: Path, persons: int, seed: int) -> Path:
 
 
 def small_cells(model: Path, min_cell: int) -> int:
-    """How many numbers of persons in a model are below ``min_cell``; 0 stands where none are told."""
+    """How many numbers of persons in a model are below ``min_cell``, and how many sums have fewer persons behind them.
+
+    Facts, whose rows count nobody, are left out.
+    """
+    rules = [(statistic, rule.kind, rule.persons) for statistic, rule in RULES.items()]
     with duckdb.connect() as con:
-        rows = f"read_parquet({literal(str(model))})"
-        return int(con.execute(f"SELECT count(*) FROM {rows} WHERE n <> 0 AND n < {min_cell}").fetchall()[0][0])
+        con.execute("CREATE TABLE rule (statistic VARCHAR, kind VARCHAR, persons VARCHAR)")
+        con.executemany("INSERT INTO rule VALUES (?, ?, ?)", rules)
+        con.execute(f"CREATE VIEW model AS FROM read_parquet({literal(str(model))})")
+        return int(con.execute(query("small_cells"), [min_cell]).fetchall()[0][0])

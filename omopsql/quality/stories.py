@@ -39,7 +39,12 @@ class Story:
 @cache
 def read_story(folder: str, name: str) -> Story:
     """Return the file ``sql/quality/<folder>/<name>.sql``."""
-    sql = _text(folder, f"{name}.sql").strip()
+    return parse_story(name, _text(folder, f"{name}.sql"))
+
+
+def parse_story(name: str, text: str) -> Story:
+    """Read a SQL file and the lines that say what it reads: ``-- @reads person (person_id, birth_datetime?)``."""
+    sql = text.strip()
     return Story(name, sql, tuple(_reads(found) for found in _READS.finditer(sql)))
 
 

@@ -6,26 +6,24 @@ event of the layer of events its value.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from omopsql.udfs import trajectory
 
-from ..lives import Events, Int32s, Int64s, People, Values, Visits, offsets_of, owners
+from ..lives import Doubles, Events, Int32s, Int64s, People, Values, Visits, offsets_of, owners
 from ..plan import PERSONS, Plan
 from ..reading import Site
-from ..release import DROP, KEEP, POOL, Rule
+from ..release import DROP, POOL, Rule, summed
 from ..sums import Sums
-from . import first_round, paths, scores, sparse
+from . import first_round, paths, scores, shifts, sparse, ways
+from .care import Care, count_care
 from .compile import StayModel, draw
 from .compile import compiled as compiled_stays
 from .grid import spread_bins
-from .source import DAY, TOLD, Contacts, Numbers, chances, intensive, read_contacts, read_numbers, stays_of
+from .source import DAY, Contacts, Numbers, chances, intensive, read_contacts, read_numbers, stays_of
 from .stays import Stays
 from .structure import Structure
 
@@ -35,10 +33,13 @@ _POOLED = (
     "age",
     "length",
     "count",
+    "level",
     "mean",
-    "trend",
+    "change",
     "spread",
     "value",
+    "lowest",
+    "highest",
     "single",
     "reach",
     "scored_mean",
@@ -53,6 +54,9 @@ _POOLED = (
 )
 _DROPPED = (
     "series",
+    "way",
+    "way_first",
+    "way_next",
     "care",
     "ever",
     "intensive",
@@ -70,18 +74,32 @@ _DROPPED = (
     "opening",
     "turn",
     "inside",
+    "scored",
+    "placed",
+    "grouped",
+    "held",
+    "later",
 )
-_SUMMED = ("products", "records", "lags", "moves", "again", "beside")  # over cells that the margins show to be large
+_SUMMED = {  # sums of scores or records, and the statistic that counts the persons who contribute
+    "products": "scored",
+    "places": "placed",
+    "groups": "grouped",
+    "records": "held",
+    "lags": "later",
+    "moves": "met",
+    "again": "repeated",
+    "beside": "same_day",
+}
 RULES: dict[str, Rule] = {
     **{f"values.{name}": POOL for name in _POOLED},
     **{f"values.{name}": DROP for name in _DROPPED},
-    **{f"values.{name}": KEEP for name in _SUMMED},
+    **{f"values.{name}": summed(f"values.{persons}") for name, persons in _SUMMED.items()},
 }
 
 
 @dataclass(frozen=True)
 class SeriesValues(Values):
-    """Values, each with its ``series``: a place in ``ValuesModel.hashes``. ``care`` is the kind of each visit's care.
+    """Values, each with its ``series``: a place in ``ValuesModel.labels``. ``care`` is the kind of each visit's care.
 
     ``care`` (a hash, 0 without) stands in the order of the visits.
     """
@@ -92,24 +110,31 @@ class SeriesValues(Values):
 
 @dataclass(frozen=True)
 class ValuesModel:
-    """Stays with many values, values of events, and what each series is (``labels``, JSON) by its place."""
+    """Stays with many values, values of events, and the ways in which those of each series are told."""
 
     stays: StayModel | None
     sparse: sparse.SparseModel
-    hashes: Int64s
-    labels: list[str]
-    item: Int32s  # of each series
-    care: dict[int, list[tuple[int, int, int]]]  # visit concept: (care, died, persons)
-    first_detail: dict[int, str]  # the source's code of the first detail of a kind of care
-    intensive: dict[int, float]  # visit concept: share of visits with many values
+    hashes: Int64s  # of each series
+    item: Int32s
+    ways: ways.Ways
+    care: Care
     reach: tuple[Int64s, Int64s]  # (band, low, high) and persons
     visit_concept: Int64s  # of each item
 
-    @cached_property
+    @property
+    def first_detail(self) -> dict[int, str]:
+        """The source's code of the first detail of a kind of care."""
+        return self.care.first_detail
+
+    @property
+    def labels(self) -> list[str]:
+        """What each way of telling a value says of it (JSON)."""
+        return self.ways.labels
+
+    @property
     def told(self) -> dict[str, list[Any]]:
-        """What each series says of its records, by the names that labels use; None where it says nothing."""
-        labels = [json.loads(label) for label in self.labels]
-        return {name: [label[name] or None for label in labels] for name in TOLD}
+        """The same by the names that labels use; None where nothing is said."""
+        return self.ways.told
 
 
 _read: dict[int, tuple[Site, Contacts, Numbers]] = {}
@@ -129,9 +154,10 @@ def margins(site: Site) -> Sums:
     contacts, numbers = _numbers(site)
     sums = Sums()
     sparse.count_margins(numbers, sums)
+    ways.count_ways(numbers, sums)
     _count_homes(contacts, numbers, sums)
     stays, records = stays_of(site, contacts, numbers)
-    _count_care(contacts, stays, sums)
+    count_care(contacts, stays, sums)
     if len(stays):
         first_round.count_stays(stays, sums)
         first_round.count_runs(stays, records, sums)
@@ -172,14 +198,6 @@ def _count_homes(contacts: Contacts, numbers: Numbers, sums: Sums) -> None:
     sums.put("values.intensive", np.column_stack([contacts.concept[own], told]), np.ones(len(own)))
 
 
-def _count_care(contacts: Contacts, stays: Stays, sums: Sums) -> None:
-    """Count persons by the kind of care, with its label."""
-    care, n = np.unique(stays.care, return_counts=True)
-    labels = [contacts.labels[int(one)] for one in care]
-    visit = np.array([json.loads(label)["visit"] for label in labels], np.int64)
-    sums.put("values.care", np.column_stack([care, visit]).reshape(len(care), 2), n, pa.array(labels, pa.string()))
-
-
 def dense_items(margins: Sums) -> set[tuple[int, int]]:
     """The items (table number, concept) that live in stays with many values: this layer makes their times.
 
@@ -196,8 +214,8 @@ def dense_items(margins: Sums) -> set[tuple[int, int]]:
 
 def _in_stays(margins: Sums) -> Int64s:
     """The series that a stay with many values has."""
-    keys, _ = margins.get("values.both", 4)
-    return keys[(keys[:, 0] == keys[:, 1]) & (keys[:, 2] == 1) & (keys[:, 3] == 1), 0]
+    keys, _ = margins.get("values.both", 2)
+    return keys[keys[:, 0] == keys[:, 1], 0]
 
 
 def _dense_series(plan: Plan) -> Int64s:
@@ -220,7 +238,8 @@ def sums(site: Site, plan: Plan) -> Sums:
         scores.count_products(structure, stays, own, counted)
         paths.count_records(structure, own, counted)
         paths.count_moves(structure, own, counted)
-        paths.count_summaries(structure, stays, own, counted)
+        shifts.count_shifts(structure, stays, own, counted)
+        paths.count_summaries(structure, own, counted)
         paths.count_times(structure, own, counted)
         paths.count_children(structure, len(stays), own, counted)
     return counted
@@ -239,39 +258,12 @@ def compiled(released: Sums, plan: Plan) -> ValuesModel:
         stays=compiled_stays(structure, released) if len(structure.hashes) else None,
         sparse=few,
         hashes=hashes,
-        labels=[str(label[series]) for series in hashes.tolist()],
         item=np.array([item[series] for series in hashes.tolist()], np.int32),
-        care=_care(released),
-        first_detail=_first_details(released),
-        intensive=_intensive(released),
+        ways=ways.Ways.released(released, hashes, [str(label[series]) for series in hashes.tolist()]),
+        care=Care.released(structure, released),
         reach=released.get("values.reach", 3),
         visit_concept=plan.items.concept,
     )
-
-
-def _care(released: Sums) -> dict[int, list[tuple[int, int, int]]]:
-    keys, _ = released.get("values.care", 2)
-    visit = dict(keys.tolist())
-    found: dict[int, list[tuple[int, int, int]]] = {}
-    pairs, n = released.get("values.stays", 2)
-    for (care, died), persons in zip(pairs.tolist(), n.tolist(), strict=True):
-        if care in visit and died >= 0:
-            found.setdefault(visit[care], []).append((care, died, persons))
-    return found
-
-
-def _first_details(released: Sums) -> dict[int, str]:
-    keys, _ = released.get("values.care", 2)
-    told = [json.loads(str(label))["detail"] for label in released.labels("values.care")]
-    return {care: detail for care, detail in zip(keys[:, 0].tolist(), told, strict=True) if detail}
-
-
-def _intensive(released: Sums) -> dict[int, float]:
-    held: dict[int, list[int]] = {}
-    keys, n = released.get("values.intensive", 2)
-    for (concept, inside), persons in zip(keys.tolist(), n.tolist(), strict=True):
-        held.setdefault(concept, [0, 0])[inside] = persons
-    return {concept: inside / (outside + inside) for concept, (outside, inside) in held.items() if inside}
 
 
 def generate(
@@ -283,18 +275,41 @@ def generate(
     if visits is not None and model.stays is not None:
         parts.append(_of_stays(model, model.stays, people, visits, seed, numbers, care))
     person, series, event, visit, minute, value = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort([minute, visit, event, person])
-    item = model.item[series] if len(series) else np.zeros(0, np.int32)
+    order = np.lexsort([minute, visit, event, series, person])
+    person, series, event, visit, minute, value = (
+        column[order] for column in (person, series, event, visit, minute, value)
+    )
+    way = model.ways.drawn(seed, numbers, person, series)
+    at, place = _at_once(np.where(event >= 0, 1, model.ways.sizes[way]))
+    told, label = _neighbours(value, person, series, at, place), model.ways.label(way[at], place)
+    order = np.lexsort([place, minute[at], visit[at], event[at], person[at]])
+    at = at[order]
     return SeriesValues(
-        offsets=offsets_of(person[order], len(people)),
-        item=item[order].astype(np.int32),
-        event=event[order].astype(np.int32),
-        visit=visit[order].astype(np.int32),
-        minute=minute[order].astype(np.int32),
-        value=value[order],
-        series=series[order].astype(np.int32),
+        offsets=offsets_of(person[at], len(people)),
+        item=model.item[series[at]] if len(at) else np.zeros(0, np.int32),
+        event=event[at].astype(np.int32),
+        visit=visit[at].astype(np.int32),
+        minute=minute[at].astype(np.int32),
+        value=told[order],
+        series=label[order],
         care=care,
     )
+
+
+def _at_once(records: Int64s) -> tuple[Int64s, Int64s]:
+    """Which value each record is of, and which of its records it is."""
+    of = np.repeat(np.arange(len(records)), records)
+    return of, np.arange(len(of)) - np.repeat(np.cumsum(records) - records, records)
+
+
+def _neighbours(value: Doubles, person: Int64s, series: Int64s, of: Int64s, place: Int64s) -> Doubles:
+    """What each record says: its value or, if it is not the first of its moment, that of the moment before or after."""
+    near = of.copy()
+    for step in (1, -1):
+        beside = np.clip(of - step, 0, max(len(value) - 1, 0))
+        alike = (place > 0) & (near == of) & (person[beside] == person[of]) & (series[beside] == series[of])
+        near[alike] = beside[alike]
+    return value[near]
 
 
 def _of_events(model: ValuesModel, events: Events, seed: int, numbers: Int64s) -> tuple[np.ndarray, ...]:
@@ -333,19 +348,14 @@ def _of_stays(
     trajectory.fill_uniforms(seed, numbers[person], ordinal, u)
     death = people.death[person]
     died = ((death >= visits.start) & (death <= visits.end)).astype(np.int64)
-    share = np.array([model.intensive.get(one, 0.0) for one in concept.tolist()])
+    share = np.array([model.care.intensive.get(one, 0.0) for one in concept.tolist()])
     many = np.flatnonzero(u[:, 0] < share)
-    for at in np.unique(concept[many]):
-        for flag in (0, 1):
-            own = many[(concept[many] == at) & (died[many] == flag)]
-            kinds = [kind for kind in model.care.get(int(at), []) if kind[1] == flag]
-            if kinds:
-                upto = np.cumsum([persons for _, _, persons in kinds]) / sum(persons for _, _, persons in kinds)
-                care[own] = np.array([kind[0] for kind in kinds])[np.searchsorted(upto[:-1], u[own, 1], "right")]
     start, end = visits.start[many], visits.end[many]
     length = np.maximum(end - start, 0).astype(np.int64) * DAY
     sex, age = people.sex[person[many]], (start // 365.25).astype(np.int64)
     found = Stays(care[many], died[many], sex, age, length)
+    care[many] = model.care.drawn(concept[many], found, u[many, 1])
+    found = replace(found, care=care[many])
     given = np.column_stack([age, spread_bins(length.astype(float)), sex]).astype(np.int64)
     strata = stays.structure.stratum_of(found) if len(many) else np.zeros(0, np.int64)
     reach = _reach(model, length, u[many, 2], people.death[person[many]], end)

@@ -13,16 +13,17 @@ from omopsql.udfs.trajectory import Bins, Counts, Outlets, Paths, Times
 from ..lives import Doubles, Int32s, Int64s
 from ..sums import Sums
 from .correlations import correlation
-from .grid import DIGITS
+from .grid import scale_of
 from .histograms import Histograms, tilts
-from .paths import CELLS, CLASSES, LAGS, TENTHS, count_moves
+from .paths import CELLS, CLASSES, LAGS, TENTHS, ZONES, count_moves
 from .scores import SCALE, STATICS, dimensions, statics
+from .shifts import Shifts, shifts
 from .source import DAY
-from .stays import BANDS, Records
-from .structure import SUMMARIES, Structure
+from .stays import BANDS, GROUPS, Records
+from .structure import SUMMARIES, Structure, near
 
 _TRIAL_STAYS = 800
-_LAST_TRIAL_STAYS = 4000
+_LAST_TRIAL_STAYS = 12000
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
 _ROUNDS = 5
@@ -71,15 +72,15 @@ class _Shelf:
 
 def compiled(structure: Structure, sums: Sums) -> StayModel:
     """Compile the released sums of both rounds."""
-    shelf = _Shelf()
-    counts = _counts(structure, sums, shelf)
+    shelf, where = _Shelf(), shifts(structure, sums)
+    counts = _counts(structure, sums, shelf, where)
     times = _times(structure, sums, shelf)
-    paths = _paths(structure, sums, shelf)
+    paths = _paths(structure, sums, shelf, where)
     model = StayModel(structure, shelf.bins(), counts, times, paths, _no_outlets(structure))
     return _tuned(model, sums)
 
 
-def _counts(structure: Structure, sums: Sums, shelf: _Shelf) -> Counts:
+def _counts(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Counts:
     along = Histograms.released(sums, "values.along", 2)
     hashes = structure.hashes.tolist()
 
@@ -93,7 +94,7 @@ def _counts(structure: Structure, sums: Sums, shelf: _Shelf) -> Counts:
     table = along.table((len(hashes), CELLS), near, _SOME)
     table[structure.count_parent < 0] = -1
     return Counts(
-        factor=np.linalg.cholesky(correlation(structure, sums)),
+        factor=np.linalg.cholesky(correlation(structure, sums, where)),
         statics=np.array([shelf.put(*statics(structure, name)) for name in STATICS]),
         count=shelf.put(structure.counts, structure.count_of),
         order=structure.time_order,
@@ -104,9 +105,6 @@ def _counts(structure: Structure, sums: Sums, shelf: _Shelf) -> Counts:
 
 def _times(structure: Structure, sums: Sums, shelf: _Shelf) -> Times:
     hashes, width = structure.hashes.tolist(), len(structure.hashes)
-
-    def near(number: int, to: int) -> list[int]:
-        return sorted(range(number), key=lambda at: (abs(at - to), at))
 
     first = Histograms.released(sums, "values.first", 2)
     opening, turn, inside = (
@@ -148,21 +146,38 @@ def _exact(sums: Sums, statistic: str, width: int) -> Histograms:
     return Histograms.of(keys[:, :width], keys[:, width], keys[:, width], n)
 
 
-def _paths(structure: Structure, sums: Sums, shelf: _Shelf) -> Paths:
-    shape, entry = (Histograms.released(sums, f"values.{name}", 1) for name in ("shape", "entry"))
+def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Paths:
     hashes = structure.hashes.tolist()
-    tables = {}
-    for name in SUMMARIES:
-        summaries = Histograms.released(sums, f"values.scored_{name}", 4)
-        tables[name] = shelf.put(summaries, structure.summary_of(summaries))
+    mean, trend, spread = (
+        Histograms.released(sums, f"values.scored_{name}", width)
+        for name, width in (("mean", 2), ("trend", 3), ("spread", 2))
+    )
+    mean_of = mean.table((len(hashes), 2), lambda k, steady: [(hashes[k], steady), (hashes[k], 1 - steady)], _SOME)
+    trend_of = trend.table(
+        (len(hashes), GROUPS, ZONES),
+        lambda k, g, zone: [(hashes[k], group, at) for group in near(GROUPS, g) for at in near(ZONES, zone)],
+        _SOME,
+    )
+    spread_of = spread.table((len(hashes), GROUPS), lambda k, g: [(hashes[k], at) for at in near(GROUPS, g)], _SOME)
+    shapes = {}
+    for name in ("shape", "entry"):
+        histograms = Histograms.released(sums, f"values.{name}", 2)
+        table = histograms.table(
+            (len(hashes), ZONES), lambda k, zone: [(hashes[k], at) for at in (zone, 1, 0, 2)], _PRIOR
+        )
+        shapes[name] = shelf.put(histograms, table)
     keep = np.full(len(hashes), 0.8)
     steps, noise = _factors(residual_correlation(structure, sums), keep)
     return Paths(
-        mean=tables["mean"],
-        trend=tables["trend"],
-        spread=tables["spread"],
-        shape=shelf.put(shape, shape.table((len(hashes),), lambda k: [(hashes[k],)], _PRIOR)),
-        entry=shelf.put(entry, entry.table((len(hashes),), lambda k: [(hashes[k],)], _PRIOR)),
+        level=where.level,
+        scale=where.scale,
+        group_level=where.group_level,
+        group_scale=where.group_scale,
+        mean=shelf.put(mean, mean_of),
+        trend=shelf.put(trend, trend_of),
+        spread=shelf.put(spread, spread_of),
+        shape=shapes["shape"],
+        entry=shapes["entry"],
         keep=keep,
         share=np.full(len(hashes), 0.7),
         steps=steps,
@@ -248,8 +263,7 @@ def draw(
 def trial(model: StayModel, stays: int = _TRIAL_STAYS, seed: int = _TRIAL_SEED) -> tuple[Records, Doubles]:
     """Draw stays as the source had them: what the model is tuned on."""
     structure = model.structure
-    keys, n = structure.strata
-    finest = np.flatnonzero(keys[:, 0] != 0) if (keys[:, 0] != 0).any() else np.array([len(n) - 1])
+    n, finest = structure.strata[1], np.flatnonzero(structure.finest)
     upto = np.cumsum(n[finest]) / n[finest].sum()
     strata = finest[np.searchsorted(upto, (np.arange(stays) + 0.5) / stays)]
     even, inside = np.random.Generator(np.random.Philox(seed)).random((2, stays, len(STATICS)))
@@ -285,15 +299,25 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     structure = model.structure
     lags, company = _lag_target(structure, sums), residual_correlation(structure, sums)
     weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
+    latent = model.counts.factor @ model.counts.factor.T
+    changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
     for _ in range(_ROUNDS):
         records, level = trial(model, _TRIAL_STAYS)
         model = replace(model, outlets=outlets_of(structure, weights, sums, records, level))
         reached = Sums()
         count_moves(structure, trial(model, _TRIAL_STAYS)[0], reached)
         keep, share = _nearer(model.paths, lags, _lag_target(structure, reached))
-        r = np.clip(r + _STRIDE * (company - residual_correlation(structure, reached)), -0.98, 0.98)
+        missing = _STRIDE * (company - residual_correlation(structure, reached))
+        r = np.clip(r + missing, -0.98, 0.98)
+        latent[np.ix_(changes, changes)] = np.clip(latent[np.ix_(changes, changes)] + missing, -0.98, 0.98)
+        np.fill_diagonal(latent, 1.0)
+        latent = nearest_correlation(latent)
         steps, noise = _factors(r, keep)
-        model = replace(model, paths=model.paths._replace(keep=keep, share=share, steps=steps, noise=noise))
+        model = replace(
+            model,
+            counts=model.counts._replace(factor=np.linalg.cholesky(latent)),
+            paths=model.paths._replace(keep=keep, share=share, steps=steps, noise=noise),
+        )
     records, level = trial(model, _LAST_TRIAL_STAYS)
     return replace(model, outlets=outlets_of(structure, weights, sums, records, level))
 
@@ -343,7 +367,9 @@ def outlets_of(
             ],
             float,
         )
-        scale = _scale(structure, hash_)
+        shown, persons = structure.margins.get("values.step", 2)
+        of_series = shown[:, 0] == hash_
+        scale = scale_of(shown[of_series, 1], persons[of_series])
         if len(held) and len(own) and held.sum() > 0:
             first, size = values.low[begin:end], values.high[begin:end] - values.low[begin:end] + 1
             share = np.cumsum(held) / held.sum()
@@ -359,16 +385,3 @@ def outlets_of(
     joined = [np.concatenate(part) if part else np.zeros(0) for part in (uptos, firsts, sizes, leans)]
     first, size = joined[1].astype(np.int64), joined[2].astype(np.int64)
     return Outlets(np.array(starts, np.int64), joined[0], first, size, joined[3], np.array(scales, float))
-
-
-def _scale(structure: Structure, series: int) -> float:
-    """Values a unit, from the decimals that nearly all persons' values show; 0 for any digits."""
-    keys, n = structure.margins.get("values.step", 2)
-    own = keys[:, 0] == series
-    shown, persons = keys[own, 1], n[own]
-    if not len(shown):
-        return 1.0
-    order = np.argsort(shown)
-    upto = np.cumsum(persons[order]) / persons.sum()
-    most = int(shown[order][np.searchsorted(upto, 0.98)])
-    return 0.0 if most >= DIGITS else 10.0**most

@@ -10,8 +10,9 @@ from omopsql.synth.hermite import SCALE, TERMS, scored, series, solved
 from ..lives import Doubles
 from ..sums import Sums
 from .histograms import Histograms
-from .scores import STATICS, persons, statics
-from .structure import Structure
+from .scores import STATICS, pairs, statics
+from .shifts import Shifts
+from .structure import SUMMARIES, Structure
 
 _PRIOR = 15  # persons that say: unrelated
 _RIDGE = 0.12
@@ -19,41 +20,40 @@ _LOOSE = 0.5  # a score that tells less than this of its latent is pulled toward
 _TIED = 0.9  # a count so close to its parent's that what is left is noise
 
 
-def correlation(structure: Structure, sums: Sums) -> Doubles:
-    """The correlation matrix of what describes a stay, (dimensions, dimensions)."""
-    moments, held = _moments(structure, sums)
-    moments *= held / (held + _PRIOR)
+def correlation(structure: Structure, sums: Sums, where: Shifts) -> Doubles:
+    """The correlation matrix, inside a stratum, of what describes a stay, (dimensions, dimensions)."""
+    held = pairs(structure, sums, "values.scored")
+    moments = pairs(structure, sums, "values.products") / SCALE**2 / (held + _PRIOR)
+    moments = _inside_strata(moments, structure, where)
     r = _unattenuated(structure, moments)
     r[held == 0] = 0.0
+    own = len(STATICS) + np.arange(structure.joined)
+    for which in range(1, 1 + len(SUMMARIES)):  # groups tell what a count says of the values of its series
+        r[own, own + which * structure.joined] = r[own + which * structure.joined, own] = 0.0
     np.fill_diagonal(r, 1.0)
     return nearest_correlation(_count_rests(structure, r))
 
 
-def _moments(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
-    """The mean product of each pair of scores, and its persons."""
-    joined, size = structure.joined, len(persons(structure))
-    held = persons(structure).astype(float)
-    moments = np.zeros((size, size))
-    keys, n = sums.get("values.products", 4)
-
-    def dimension(name: int, number: int) -> int:
-        if name == 0:
-            return number
-        place = structure.place.get(name, joined)
-        return -1 if place >= joined else len(STATICS) + number * joined + place
-
-    for (one, which, other, what), total in zip(keys.tolist(), n.tolist(), strict=True):
-        i, j = dimension(one, which), dimension(other, what)
-        if i >= 0 and j >= 0 and held[i, j] > 0:
-            moments[i, j] = moments[j, i] = total / SCALE**2 / held[i, j]
-    return moments, held
+def _inside_strata(moments: Doubles, structure: Structure, where: Shifts) -> Doubles:
+    """What is left of moments when the part that lies between strata, which ``where`` tells, is taken away."""
+    joined, head = structure.joined, len(STATICS) + structure.joined
+    everyone = np.where(structure.finest, structure.strata[1], 0)
+    level = np.zeros((len(everyone), len(moments)))
+    persons = np.repeat(everyone[:, None].astype(float), len(moments), axis=1)
+    level[:, head:] = where.level[:, :joined].transpose(0, 2, 1).reshape(len(level), -1)
+    persons[:, head:] = np.where(
+        structure.finest[:, None], where.persons[:, :joined].transpose(0, 2, 1).reshape(len(level), -1), 0.0
+    )
+    both = np.einsum("hi,hj->hij", persons, persons / np.maximum(everyone, 1)[:, None])
+    between = np.einsum("hij,hi,hj->ij", both, level, level) / np.maximum(both.sum(axis=0), 1.0)
+    left = np.sqrt(np.maximum(1.0 - np.diag(between), 0.1))
+    return np.asarray((moments - between) / np.outer(left, left))
 
 
 def _unattenuated(structure: Structure, moments: Doubles) -> Doubles:
     """Solve for the correlation of the latents, given that of their scores."""
     size = len(moments)
-    keys, n = structure.strata
-    finest = keys[:, 0] != 0 if (keys[:, 0] != 0).any() else np.arange(len(n)) == len(n) - 1
+    n, finest = structure.strata[1], structure.finest
     weights = np.where(finest, n, 0) / max(n[finest].sum(), 1)
     coefficients = np.zeros((len(n), size, TERMS + 1))
     coefficients[:, :, 1] = np.clip(np.diag(moments), 0.05, 1.2)

@@ -8,11 +8,11 @@ from scipy import sparse
 
 from ..lives import Int64s
 from ..sums import Sums
-from .grid import decimals, level_bins, spread_bins, trend_bins, value_bins
+from .grid import decimals, level_bins, spread_bins, value_bins
 from .stays import Records, Stays
 
 NO_CARE, ANY = 0, -1
-FEW, MANY = 2, 3  # records that a trend and a spread need
+FEW, MANY = 2, 3  # records that a spread needs, and a count that goes with others
 _VALUE, _STEP = 1, 2  # what a record is chosen for
 _NEAR = 0.1  # counts that differ by no more than this share go together; up to 9 they must be equal
 
@@ -34,40 +34,40 @@ def count_stays(stays: Stays, sums: Sums) -> None:
 
 
 def count_runs(stays: Stays, records: Records, sums: Sums) -> None:
-    """Count persons by how often they have each series and, given that, by the mean, trend and spread of the values."""
+    """Count persons by how often they have each series and, given that, by what sums up its values."""
     runs = records.runs
-    series, count, band = records.hashes[runs.series], runs.count, runs.band
-    told = {
-        "mean": (level_bins(runs.mean), 1),
-        "trend": (trend_bins(runs.trend), FEW),
-        "spread": (spread_bins(runs.spread), FEW),
-    }
+    series, count, group = records.hashes[runs.series], runs.count, runs.group
     for stratum in strata(stays):
         of_run = np.column_stack([stratum[runs.stay], series])
         sums.put("values.ever", of_run, np.ones(len(runs)))
         sums.put("values.count", np.column_stack([of_run, count]), np.ones(len(runs)))
-        for name, (bins, least) in told.items():
-            has = count >= least
-            sums.put(f"values.{name}", np.column_stack([of_run, band, bins])[has], np.ones(has.sum()))
+    of_run, steady = np.column_stack([series, group]), runs.steady
+    levels = level_bins(runs.mean)
+    sums.put("values.level", np.column_stack([series, steady, levels]), np.ones(len(runs)))
+    sums.put("values.mean", np.column_stack([series, steady, group, levels]), np.ones(len(runs)))
+    has = count >= FEW
+    for name, sizes in (("change", runs.change), ("spread", runs.spread)):
+        sums.put(f"values.{name}", np.column_stack([of_run, spread_bins(sizes)])[has], np.ones(has.sum()))
 
 
 def count_values(records: Records, sums: Sums) -> None:
-    """Count persons by one value of each series, and by how many decimals one shows."""
+    """Count persons by one value of each series, by the lowest and highest, and by how many decimals one shows."""
     runs = records.runs
     series = records.hashes[runs.series]
     _, at = runs.chosen(_VALUE)
     sums.put("values.value", np.column_stack([series, value_bins(records.value[at])]), np.ones(len(runs)))
+    for name, ufunc in (("lowest", np.minimum), ("highest", np.maximum)):
+        ends = ufunc.reduceat(records.value, runs.start) if len(runs) else records.value
+        sums.put(f"values.{name}", np.column_stack([series, value_bins(ends)]), np.ones(len(runs)))
     _, at = runs.chosen(_STEP)
     sums.put("values.step", np.column_stack([series, decimals(records.value[at])]), np.ones(len(runs)))
 
 
 def count_company(stays: Stays, records: Records, sums: Sums) -> None:
-    """Count persons who have two series: at all, often enough for trends and spreads, equally often, at one moment."""
+    """Count persons who have two series: at all, equally often, at one moment."""
     runs, width = records.runs, len(records.hashes)
-    has = [_members(runs.stay[some], runs.series[some], len(stays), width) for some in _levels(runs.count)]
-    for first, members in enumerate(has):
-        for second, others in enumerate(has):
-            _put_pairs(sums, "values.both", records.hashes, members.T @ others, first + 1, second + 1)
+    has = _members(runs.stay, runs.series, len(stays), width)
+    _put_pairs(sums, "values.both", records.hashes, has.T @ has)
     counts = sparse.csr_matrix((runs.count, (runs.stay, runs.series)), shape=(len(stays), width)).toarray()
     near = np.zeros((width, width), np.int64)
     for one in range(width):
@@ -109,17 +109,12 @@ def _meet(stay, minute, series, met):
                 met[i, j] += own[i, j]
 
 
-def _levels(count: Int64s) -> list[np.ndarray]:
-    return [count >= least for least in (1, FEW, FEW)]
-
-
 def _members(row: np.ndarray, series: np.ndarray, rows: int, width: int) -> sparse.csr_matrix:
     found = sparse.csr_matrix((np.ones(len(row), np.int64), (row, series)), shape=(rows, width))
     found.data[:] = 1
     return found
 
 
-def _put_pairs(sums: Sums, name: str, hashes: Int64s, n: object, *suffix: int) -> None:
+def _put_pairs(sums: Sums, name: str, hashes: Int64s, n: object) -> None:
     held = sparse.coo_matrix(n)
-    keys = [hashes[held.row], hashes[held.col], *(np.full(held.nnz, number) for number in suffix)]
-    sums.put(name, np.column_stack(keys), held.data)
+    sums.put(name, np.column_stack([hashes[held.row], hashes[held.col]]), held.data)

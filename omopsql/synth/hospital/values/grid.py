@@ -66,6 +66,16 @@ def decimals(values):
     return found
 
 
+def scale_of(shown: Int64s, persons: Int64s) -> float:
+    """Values a unit, from the decimals that nearly all persons' values show; 0 for any digits."""
+    if not len(shown):
+        return 1.0
+    order = np.argsort(shown)
+    upto = np.cumsum(persons[order]) / persons.sum()
+    most = int(shown[order[min(int(np.searchsorted(upto, 0.98)), len(upto) - 1)]])
+    return 0.0 if most >= DIGITS else 10.0**most
+
+
 def level_bins(levels: Doubles) -> Int64s:
     """Bins of a place on the logarithmic scale."""
     return np.floor(levels * LEVELS + 0.5).astype(np.int64)

@@ -16,7 +16,6 @@ from ..lives import Doubles, Int64s
 from ..sums import Sums, group_starts
 
 _END = 0.6  # tilt of the outermost bins, that of normal tails between a quantile and the extreme
-_ATOM = 0.02  # a bin with this share is scored as a whole
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,14 @@ class Histograms:
         _score(self.starts, self.low, self.high, self.upto, which, at, scores)
         return scores
 
+    def density(self, histogram: int, at: Int64s) -> Doubles:
+        """Persons a bin at each of the bins ``at``."""
+        begin, end = self.starts[histogram], self.starts[histogram + 1]
+        low, high, n = self.low[begin:end], self.high[begin:end], self.n[begin:end]
+        row = np.minimum(np.searchsorted(high, at), len(high) - 1)
+        inside = (low[row] <= at) & (at <= high[row])
+        return np.where(inside, n[row] / (high[row] - low[row] + 1.0), 0.0)
+
     @cached_property
     def tilt(self) -> Doubles:
         """How the density changes inside each bin, from its neighbours': -1 falls to nothing, 1 rises from it."""
@@ -121,7 +128,7 @@ def _score(starts, low, high, upto, which, at, scores):
         below = upto[row - 1] if row > begin else 0.0
         share = upto[row] - below
         width = high[row] - low[row] + 1
-        if width == 1 or share >= _ATOM:
+        if width == 1:
             a = norm_pdf(norm_ppf(below)) if below > 0.0 else 0.0
             b = norm_pdf(norm_ppf(upto[row])) if upto[row] < 1.0 else 0.0
             scores[i] = (a - b) / share

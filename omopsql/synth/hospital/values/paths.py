@@ -7,9 +7,10 @@ from numba import njit
 
 from ..lives import Doubles, Int64s
 from ..sums import Sums
-from .first_round import FEW, strata
+from .first_round import FEW
 from .grid import score_bins, spread_bins, trend_bins, value_bins
-from .stays import Records, Runs, Stays
+from .scores import summary_scores
+from .stays import Records, Runs
 from .structure import Structure
 
 GAP_EDGES = np.array([7, 22, 52, 67, 130, 260, 520], np.int64)  # minutes; around 1, 2, 4 and 8 hours
@@ -19,6 +20,8 @@ CELLS = 11 + len(CELL_EDGES)
 ABSENT = -1_000_000  # difference of counts of a series that is not measured
 EIGHTHS, TENTHS = 9, 11
 LAGS = (1, 4)
+ZONE_EDGES = np.array([-0.5, 0.5])  # of a person's score
+ZONES = len(ZONE_EDGES) + 1
 SCALE = 1024
 _MOST = 128  # what a person adds to a sum of products, or of records, is bounded by
 _TURN, _GAP, _SHAPE, _SKIP = 3, 4, 5, 6
@@ -31,7 +34,7 @@ def cells(count: Int64s) -> Int64s:
 
 
 def count_records(structure: Structure, records: Records, sums: Sums) -> None:
-    """Sum the records of each released bin of values; a person counts up to 128 times in a bin."""
+    """Sum the records of each released bin of values, and count their persons; one adds up to 128 to a bin."""
     which, row = _rows(structure, records)
     known = np.flatnonzero(which >= 0)
     key = records.stay[known].astype(np.int64) * max(len(structure.values.n), 1) + row[known]
@@ -40,6 +43,7 @@ def count_records(structure: Structure, records: Records, sums: Sums) -> None:
     values = structure.values
     owner = np.repeat(np.arange(len(values)), np.diff(values.starts))
     keys = np.column_stack([values.key[owner[bin_], 0], values.low[bin_], values.high[bin_]])
+    sums.put("values.held", keys, np.ones(len(n)))
     sums.put("values.records", keys, np.minimum(n, _MOST))
 
 
@@ -63,23 +67,22 @@ def value_scores(structure: Structure, records: Records) -> Doubles:
     return np.nan_to_num(scores)
 
 
-def count_summaries(structure: Structure, stays: Stays, records: Records, sums: Sums) -> None:
+def count_summaries(structure: Structure, records: Records, sums: Sums) -> None:
     """Count persons by the mean, trend and spread of the normal scores of their values.
 
-    The first round counts them on a public scale, which suffices to see who is high and who is low.
+    The first round counts them on a public scale, which suffices to see who is high and who is low. A trend is told
+    by how large the spread is: who changes much does so in one direction.
     """
+    first = summary_scores(structure, records.runs)
     runs = Runs.of(records, value_scores(structure, records))
-    series, count, band = records.hashes[runs.series], runs.count, runs.band
-    told = {
-        "mean": (score_bins(runs.mean), 1),
-        "trend": (trend_bins(runs.trend), FEW),
-        "spread": (spread_bins(runs.spread), FEW),
-    }
-    for stratum in strata(stays):
-        of_run = np.column_stack([stratum[runs.stay], series])
-        for name, (bins, least) in told.items():
-            has = count >= least
-            sums.put(f"values.scored_{name}", np.column_stack([of_run, band, bins])[has], np.ones(has.sum()))
+    series, steady = structure.hashes[runs.series], records.runs.steady
+    sums.put("values.scored_mean", np.column_stack([series, steady, score_bins(runs.mean)]), np.ones(len(runs)))
+    of_group = np.column_stack([series, runs.group])
+    has = runs.count >= FEW
+    sums.put("values.scored_spread", np.column_stack([of_group, spread_bins(runs.spread)])[has], np.ones(has.sum()))
+    has &= ~steady
+    zone = zones(np.nan_to_num(first["spread"]))
+    sums.put("values.scored_trend", np.column_stack([of_group, zone, trend_bins(runs.trend)])[has], np.ones(has.sum()))
     count_shapes(structure, records, runs, sums)
 
 
@@ -96,12 +99,14 @@ def count_moves(structure: Structure, records: Records, sums: Sums) -> None:
     runs = records.runs
     rest = centred(value_scores(structure, records), runs)
     for lag in LAGS:
-        known = structure.longer(lag)[runs.series]
+        longer = runs.count > lag
         told = np.zeros((len(runs), 2))
         _lagged(runs.start, runs.end, rest, lag, told)
+        head = np.column_stack([structure.hashes[runs.series], np.full(len(runs), lag)])[longer]
+        sums.put("values.later", head, np.ones(len(head)))
         for part in (0, 1):
-            keys = np.column_stack([structure.hashes[runs.series], np.full(len(runs), lag), np.full(len(runs), part)])
-            sums.put("values.lags", keys[known], _bounded(told[known, part]))
+            keys = np.column_stack([head, np.full(len(head), part)])
+            sums.put("values.lags", keys, _bounded(told[longer, part]))
     joined = structure.joined
     order = np.lexsort([records.series, records.minute, records.stay])
     several = np.repeat(runs.count > 1, runs.count)
@@ -153,7 +158,10 @@ def _together(stay, minute, series, rest, most, total):
 
 
 def count_shapes(structure: Structure, records: Records, runs: Runs, sums: Sums) -> None:
-    """Count persons by how far one of their values lies from their own line, in their own spreads."""
+    """Count persons by how far one of their values lies from their own line, in their own spreads, given their mean.
+
+    Near an end of a scale values can leave the mean in one direction only.
+    """
     of_run, at = runs.chosen(_SHAPE)
     around = runs.spread * np.sqrt(np.maximum(1.0 - runs.trend**2, 0.0))
     use = (runs.count[of_run] >= _SHAPE_LEAST) & (around[of_run] > 1e-6)
@@ -161,8 +169,13 @@ def count_shapes(structure: Structure, records: Records, runs: Runs, sums: Sums)
     for name, record in (("shape", at[use]), ("entry", runs.start[of_run])):
         far = np.floor(runs.rest[record] / around[of_run] * _SHAPE_BINS).astype(np.int64)
         bins = np.clip(far, -_SHAPE_FAR, _SHAPE_FAR)
-        keys = np.column_stack([structure.hashes[runs.series[of_run]], bins])
+        keys = np.column_stack([structure.hashes[runs.series[of_run]], zones(runs.mean[of_run]), bins])
         sums.put(f"values.{name}", keys, np.ones(len(bins)))
+
+
+def zones(scores: Doubles) -> Int64s:
+    """Whether each score is low (0), usual (1) or high (2)."""
+    return np.searchsorted(ZONE_EDGES, scores)
 
 
 def count_times(structure: Structure, records: Records, sums: Sums) -> None:

@@ -7,19 +7,19 @@ import numpy as np
 from ..lives import Doubles, Int64s
 from ..sums import Sums
 from .first_round import FEW
-from .grid import level_bins, spread_bins, trend_bins
+from .grid import level_bins, spread_bins
 from .histograms import Histograms
-from .stays import Records, Stays
+from .stays import Records, Runs, Stays
 from .structure import SUMMARIES, Structure
 
 SCALE = 1024
-_LARGEST = 4.0
+LARGEST = 4.0
 STATICS = ("age", "length", "sex")
-_LEAST = {"mean": 1, "trend": FEW, "spread": FEW}
+_LEAST = {"mean": 1, "change": FEW, "spread": FEW}
 
 
 def dimensions(joined: int) -> int:
-    """How many numbers describe a stay: its statics, then count, mean, trend and spread of each joined series."""
+    """How many numbers describe a stay: its statics, then count, mean, change and spread of each joined series."""
     return len(STATICS) + 4 * joined
 
 
@@ -40,12 +40,19 @@ def scores(structure: Structure, stays: Stays, records: Records) -> Doubles:
     found[:, offset : offset + joined] = structure.counts.scores(which.reshape(-1), count.reshape(-1)).reshape(
         count.shape
     )
-    bins = {"mean": level_bins(runs.mean), "trend": trend_bins(runs.trend), "spread": spread_bins(runs.spread)}
-    for place, name in enumerate(SUMMARIES, 1):
-        some = runs.count[kept] >= _LEAST[name]
-        which = structure.summary_tables[name][stratum[stay[some]], series[some], runs.band[kept][some]]
-        score = structure.summaries[name].scores(which, bins[name][kept][some])
-        found[stay[some], offset + place * joined + series[some]] = score
+    for place, score in enumerate(summary_scores(structure, runs).values(), 1):
+        found[stay, offset + place * joined + series] = score[kept]
+    return found
+
+
+def summary_scores(structure: Structure, runs: Runs) -> dict[str, Doubles]:
+    """Normal scores of the mean, change and spread of each run, among all of its group; NaN with too few records."""
+    bins = {"mean": level_bins(runs.mean), "change": spread_bins(runs.change), "spread": spread_bins(runs.spread)}
+    found = {}
+    for name in SUMMARIES:
+        histograms, table = structure.summaries[name]
+        which = table[runs.series, runs.steady.astype(np.int64), runs.group]
+        found[name] = histograms.scores(np.where(runs.count >= _LEAST[name], which, -1), bins[name])
     return found
 
 
@@ -66,17 +73,16 @@ def statics(structure: Structure, name: str) -> tuple[Histograms, Int64s]:
 
 
 def count_products(structure: Structure, stays: Stays, records: Records, sums: Sums) -> None:
-    """Sum the products of scores over persons, times 1024 each; a score counts up to 4.
-
-    Only pairs that the margins show to be those of enough persons are summed.
-    """
-    told = np.clip(scores(structure, stays, records), -_LARGEST, _LARGEST)
-    whole = np.where(np.isnan(told), 0.0, np.floor(told * SCALE + 0.5))  # integers, so that sums are exact
-    products = (whole.T @ whole).astype(np.int64)
-    first, second = np.nonzero(np.triu(persons(structure)))
+    """Sum the products of scores over persons, times 1024 each, and count the persons; a score counts up to 4."""
+    told = np.clip(scores(structure, stays, records), -LARGEST, LARGEST)
+    known = ~np.isnan(told)
+    whole = np.where(known, np.floor(told * SCALE + 0.5), 0.0)  # integers, so that sums are exact
+    persons = known.T.astype(float) @ known
+    first, second = np.nonzero(np.triu(persons))
     hashes = structure.hashes[: structure.joined]
     keys = np.column_stack([*names(hashes, first), *names(hashes, second)])
-    sums.put("values.products", keys, products[first, second])
+    sums.put("values.scored", keys, persons[first, second])
+    sums.put("values.products", keys, (whole.T @ whole)[first, second])
 
 
 def names(hashes: Int64s, dimension: Int64s) -> tuple[Int64s, Int64s]:
@@ -88,25 +94,20 @@ def names(hashes: Int64s, dimension: Int64s) -> tuple[Int64s, Int64s]:
     return np.where(own, hashes[place % len(hashes)], 0), np.where(own, place // len(hashes), dimension)
 
 
-def persons(structure: Structure) -> Int64s:
-    """For each pair of dimensions, the released number of persons who have both; 0 where it is too small."""
-    joined, everyone = structure.joined, int(structure.strata[1][-1])
-    both = np.zeros((4, joined, 4, joined), np.int64)
-    keys, n = structure.margins.get("values.both", 4)
-    for (first, second, one, other), held in zip(keys.tolist(), n.tolist(), strict=True):
-        i, j = structure.place.get(first, joined), structure.place.get(second, joined)
-        if i < joined and j < joined:
-            both[one, i, other, j] = held
-    for level in (1, 2, 3):
-        own = np.diagonal(both[level, :, level, :])
-        both[0, :, level, :] = own[None, :]
-        both[level, :, 0, :] = own[:, None]
-    both[0, :, 0, :] = everyone
-    size = dimensions(joined)
-    matrix = np.full((size, size), everyone, np.int64)
-    offset = len(STATICS)
-    matrix[offset:, offset:] = both.reshape(4 * joined, 4 * joined)
-    own = np.diagonal(matrix)[offset:]
-    matrix[:offset, offset:] = own[None, :]
-    matrix[offset:, :offset] = own[:, None]
+def pairs(structure: Structure, sums: Sums, statistic: str) -> Doubles:
+    """A released statistic of pairs of dimensions as a symmetric matrix; 0 where nothing was released."""
+    joined, size = structure.joined, dimensions(structure.joined)
+    matrix = np.zeros((size, size))
+    keys, n = sums.get(statistic, 4)
+
+    def dimension(name: int, number: int) -> int:
+        if name == 0:
+            return number
+        place = structure.place.get(name, joined)
+        return -1 if place >= joined else len(STATICS) + number * joined + place
+
+    for (one, which, other, what), total in zip(keys.tolist(), n.tolist(), strict=True):
+        i, j = dimension(one, which), dimension(other, what)
+        if i >= 0 and j >= 0:
+            matrix[i, j] = matrix[j, i] = total
     return matrix

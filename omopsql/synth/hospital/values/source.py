@@ -1,7 +1,7 @@
 """The numeric records of a CDM as arrays: every value with its series, and the stays with many of them.
 
-A series is what is measured in one way: a concept, its unit and the source's code for it, such as blood pressure by
-cuff.
+A series is a concept in a unit, such as systolic blood pressure. The ways of telling it are what the source calls it:
+by cuff, in the artery, or both at one moment. Without a concept, each of the source's names is a series.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from omopsql.udfs.stream import mixed
 from ..lives import Doubles, Int32s, Int64s
 from ..plan import TABLE_NUMBERS
 from ..reading import Site
-from .stays import Records, Stays
+from .grid import value_bins
+from .stays import Records, Stays, picks
 
 TABLES = ("measurement", "observation")
 TOLD = ("unit", "unit_code", "source_concept", "code")  # what a label says of a series' records
 DAY = 1440  # minutes
 _INTENSIVE = 6  # records of one series in a visit
 _LONGEST_CODE = 32
+_AT_ONCE = 3  # values of one series at one moment that are known
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,23 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Texts by their place, and hashes that name them everywhere."""
+
+    hashes: Int64s
+    labels: list[str]
+
+
+@dataclass(frozen=True)
 class Numbers:
-    """All numeric records, by person, contact, series, day and minute. ``contact`` is the visit's ordinal or -1."""
+    """Numeric values, by person, contact (a visit's ordinal or -1), series, day and minute, one a moment."""
 
     series: Series
+    ways: Labels
     person: Int32s
     contact: Int32s
     of_series: Int32s
+    of_way: Int32s
     day: Int32s
     minute: Int32s
     value: Doubles
@@ -134,19 +146,64 @@ def read_numbers(site: Site, contacts: Contacts) -> Numbers:
     ]
     if not parts:
         parts = [([], *(np.zeros(0, np.int64) for _ in range(5)), np.zeros(0))]
-    names = sorted({name for part in parts for name in part[0]})
-    place = {name: at for at, name in enumerate(names)}
+    told = sorted({name for part in parts for name in part[0]})
+    names = sorted({series_of(label) for label in told})
+    place, number = {label: at for at, label in enumerate(told)}, {name: at for at, name in enumerate(names)}
     renumbered = [
-        np.array([place[name] for name in part[0]], np.int32)[part[1]] if len(part[1]) else part[1] for part in parts
+        np.array([place[label] for label in part[0]], np.int32)[part[1]] if len(part[1]) else part[1] for part in parts
     ]
-    of_series, person, contact, day, minute = (
+    of_label, person, contact, day, minute = (
         np.concatenate(columns).astype(np.int32)
         for columns in (renumbered, *([part[k] for part in parts] for k in (2, 3, 4, 5)))
     )
+    of_series = np.array([number[series_of(label)] for label in told], np.int32)[of_label] if told else of_label
     value = np.concatenate([part[6] for part in parts])
-    order = np.lexsort((value, minute, day, of_series, contact, person))
-    person, contact, of_series, day, minute = (column[order] for column in (person, contact, of_series, day, minute))
-    return Numbers(_series(names), person, contact, of_series, day, minute, value[order])
+    columns = [person, contact, of_series, day, minute, of_label, value]
+    order = np.lexsort(columns[::-1])
+    return at_moments(_series(names), told, *(column[order] for column in columns))
+
+
+def at_moments(
+    series: Series,
+    told: list[str],
+    person: Int32s,
+    contact: Int32s,
+    of_series: Int32s,
+    day: Int32s,
+    minute: Int32s,
+    of_label: Int32s,
+    value: Doubles,
+) -> Numbers:
+    """Let one value, chosen by its content, represent those of one series and moment; its way tells of all of them."""
+    starts, ends = _runs(person, contact, of_series, day, minute)
+    moment = np.repeat(np.arange(len(starts)), ends - starts)
+    chance = chances((value * 1000).astype(np.int64), minute, of_label)
+    chosen = np.lexsort((chance, moment))[starts]
+    labels = np.full((len(starts), _AT_ONCE), -1, np.int32)
+    for place in range(_AT_ONCE):
+        has = np.flatnonzero(ends - starts > place)
+        labels[has, place] = of_label[starts[has] + place]
+    ways, of_way = np.unique(labels, axis=0, return_inverse=True)
+    names = [f"[{', '.join(told[label] for label in way if label >= 0)}]" for way in ways.tolist()]
+    return Numbers(
+        series=series,
+        ways=Labels(np.array(list(map(hashed, names)), np.int64), names),
+        person=person[chosen],
+        contact=contact[chosen],
+        of_series=of_series[chosen],
+        of_way=of_way.reshape(-1).astype(np.int32),
+        day=day[chosen],
+        minute=minute[chosen],
+        value=value[chosen],
+    )
+
+
+def series_of(label: str) -> str:
+    """The series of what is so labelled: concept and unit; the label itself where there is no concept."""
+    told = json.loads(label)
+    if not told["concept"]:
+        return label
+    return json.dumps({name: told[name] for name in ("concept", "table", "unit")}, sort_keys=True)
 
 
 def _series(names: list[str]) -> Series:
@@ -156,7 +213,7 @@ def _series(names: list[str]) -> Series:
 
 
 def _read(site: Site, table: str, contacts: Contacts) -> tuple[Any, ...]:
-    """One table's series (as labels), and of each record its series, person, contact, days, minute and value."""
+    """One table's ways of telling (as labels), and of each record its way, person, contact, days, minute and value."""
     rows = site.rows(table)
     rows = rows.filter(pc.is_finite(rows["value_as_number"]))
     codes, names = _labelled(rows, table)
@@ -170,7 +227,7 @@ def _read(site: Site, table: str, contacts: Contacts) -> tuple[Any, ...]:
 
 
 def _labelled(rows: pa.Table, table: str) -> tuple[np.ndarray, list[str]]:
-    """Number the series of records; a label names each."""
+    """Number the ways in which records are told; a label names each."""
     source = pc.fill_null(rows[f"{table}_source_value"].cast(pa.string()), "")
     source = pc.if_else(pc.less_equal(pc.utf8_length(source), _LONGEST_CODE), source, "")
     unit_text = pc.fill_null(rows["unit_source_value"].cast(pa.string()), "")
@@ -228,6 +285,35 @@ def stays_of(site: Site, contacts: Contacts, numbers: Numbers) -> tuple[Stays, R
     minute, value = numbers.minute[kept], numbers.value[kept]
     order = np.lexsort((value, minute, series, stay))
     return stays, Records(numbers.series.hashes, stay[order], series[order], minute[order], value[order])
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The values of one series of one person, whenever: records ``starts`` to ``ends`` in the ``order`` of time.
+
+    ``chance`` is a number that the history's content decides.
+    """
+
+    order: Int64s
+    person: Int64s
+    series: Int64s
+    starts: Int64s
+    ends: Int64s
+    chance: np.ndarray
+
+    def picked(self, salt: int, less: int = 0) -> Int64s:
+        """Choose one of each history's records, the last ``less`` excepted: its place after the start."""
+        return picks(self.chance, salt, np.maximum(self.ends - self.starts - less, 1))
+
+
+def histories(numbers: Numbers) -> Histories:
+    """Find the histories of all persons and series."""
+    order = np.lexsort((numbers.value, numbers.minute, numbers.day, numbers.of_series, numbers.person))
+    person, series = numbers.person[order].astype(np.int64), numbers.of_series[order].astype(np.int64)
+    starts, ends = _runs(person, series)
+    days = numbers.day[order]
+    chance = chances(ends - starts, days[starts], days[ends - 1], value_bins(numbers.value[order][starts]))
+    return Histories(order, person[starts], series[starts], starts, ends, chance)
 
 
 def chances(*columns: np.ndarray) -> np.ndarray:

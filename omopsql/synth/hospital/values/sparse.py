@@ -6,18 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from omopsql.synth.correlation import nearest_correlation
-from omopsql.udfs.stream import mixed
 from omopsql.udfs.trajectory import Outlets
 
 from ..lives import Doubles, Int64s
 from ..plan import Plan
 from ..sums import Sums
-from .grid import DIGITS, decimals, value_bins
+from .grid import decimals, scale_of, value_bins
 from .histograms import Histograms
-from .source import Numbers, chances
+from .source import Numbers, chances, histories
 
 JOINED = 64  # series whose values are correlated
 _SCALE = 1024
@@ -44,48 +42,21 @@ class SparseModel:
 
 def count_margins(numbers: Numbers, sums: Sums) -> None:
     """Count persons by series, by one of their values, by having it on two days, and with another on one day."""
-    hashes = numbers.series.hashes
-    _, series, starts, ends, chance = _histories(numbers)
+    hashes, found = numbers.series.hashes, histories(numbers)
+    series, starts = found.series, found.starts
     keys = np.column_stack([hashes, numbers.series.table, numbers.series.concept, numbers.series.unit])
     held = np.bincount(series, minlength=len(hashes))
     sums.put("values.series", keys.reshape(len(hashes), 4), held, pa.array(numbers.series.labels, pa.string()))
-    at = starts + _picked(chance, _VALUE, ends - starts)
-    order = _by_history(numbers)
-    value = numbers.value[order]
+    at = starts + found.picked(_VALUE)
+    value = numbers.value[found.order]
     sums.put("values.single", np.column_stack([hashes[series], value_bins(value[at])]), np.ones(len(at)))
-    at = starts + _picked(chance, _STEP, ends - starts)
+    at = starts + found.picked(_STEP)
     sums.put("values.decimals", np.column_stack([hashes[series], decimals(value[at])]), np.ones(len(at)))
-    several = np.flatnonzero(ends - starts > 1)
+    several = np.flatnonzero(found.ends - starts > 1)
     sums.put("values.repeated", hashes[series[several]][:, None], np.ones(len(several)))
     first, second, who, _, _ = _same_days(numbers)
     pairs = np.unique(np.column_stack([who, first, second]), axis=0)
     sums.put("values.same_day", np.column_stack([hashes[pairs[:, 1]], hashes[pairs[:, 2]]]), np.ones(len(pairs)))
-
-
-def _by_history(numbers: Numbers) -> Int64s:
-    return np.lexsort((numbers.value, numbers.minute, numbers.day, numbers.of_series, numbers.person))
-
-
-def _histories(numbers: Numbers) -> tuple[Int64s, Int64s, Int64s, Int64s, np.ndarray]:
-    """The records of one series of one person: person, series, begin, end (in that order), and a random number."""
-    order = _by_history(numbers)
-    person, series = numbers.person[order].astype(np.int64), numbers.of_series[order].astype(np.int64)
-    group = person << 32 | series
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    ends = np.append(starts[1:], len(group))[: len(starts)]
-    days = numbers.day[order]
-    chance = chances(
-        ends - starts, days[starts], days[ends - 1] if len(ends) else starts, value_bins(numbers.value[order][starts])
-    )
-    return person[starts], series[starts], starts, ends, chance
-
-
-@njit(cache=True, nogil=True)
-def _picked(chance, salt, count):
-    picks = np.empty(chance.size, np.int64)
-    for i in range(chance.size):
-        picks[i] = np.int64(mixed(chance[i] ^ np.uint64(salt)) % np.uint64(count[i]))
-    return picks
 
 
 def _same_days(numbers: Numbers) -> tuple[Int64s, Int64s, Int64s, Int64s, Int64s]:
@@ -134,13 +105,12 @@ def count_sums(plan: Plan, dense: set[int], numbers: Numbers, sums: Sums) -> Non
     score = np.zeros(len(numbers))
     if len(numbers):
         score = np.nan_to_num(values.scores(which[numbers.of_series], value_bins(numbers.value)))
-    _, series, starts, ends, chance = _histories(numbers)
-    known = np.array([(int(hashes[one]),) in released["values.repeated"] and which[one] >= 0 for one in series], bool)
-    own = np.flatnonzero((ends - starts > 1) & known)
-    order = _by_history(numbers)
-    at = starts[own] + _picked(chance[own], _PAIR, ends[own] - starts[own] - 1)
-    one, other = score[order[at]], score[order[at + 1]]
-    _put(sums, "values.again", [hashes[series[own]]], one, other)
+    found = histories(numbers)
+    known = np.array([(int(key),) in released["values.repeated"] for key in hashes.tolist()], bool) & (which >= 0)
+    own = np.flatnonzero((found.ends - found.starts > 1) & known[found.series])
+    at = found.starts[own] + found.picked(_PAIR, 1)[own]
+    one, other = score[found.order[at]], score[found.order[at + 1]]
+    _put(sums, "values.again", [hashes[found.series[own]]], one, other)
     first, second, _, left, right = _same_days(numbers)
     known = np.array(
         [
@@ -190,16 +160,6 @@ def _outlets(sums: Sums, hashes: Int64s) -> Outlets:
     return Outlets(
         np.array(starts, np.int64), values.upto[row], values.low[row], size, values.tilt[row], np.array(scale)
     )
-
-
-def scale_of(shown: Int64s, persons: Int64s) -> float:
-    """Values a unit, from the decimals that nearly all persons' values show; 0 for any digits."""
-    if not len(shown):
-        return 1.0
-    order = np.argsort(shown)
-    upto = np.cumsum(persons[order]) / persons.sum()
-    most = int(shown[order[min(int(np.searchsorted(upto, 0.98)), len(upto) - 1)]])
-    return 0.0 if most >= DIGITS else 10.0**most
 
 
 def _shares(sums: Sums, hashes: Int64s) -> Doubles:

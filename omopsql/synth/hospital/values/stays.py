@@ -15,6 +15,9 @@ from .grid import leveled
 
 COUNT_EDGES = np.array([1, 2, 3, 5, 9, 17, 33, 49, 65, 97], np.int64)
 BANDS = len(COUNT_EDGES)
+GROUP_EDGES = np.array([1, 2, 3, 9, 33], np.int64)  # summaries need more persons than times do
+GROUPS = len(GROUP_EDGES)
+_NOTHING = 1e-18
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Runs:
     """Runs and the summaries of their levels: on the public logarithmic scale, or any other.
 
     ``mean``; ``spread``, the standard deviation; ``trend``, the correlation with time, -1 to 1: how much of the spread
-    a line explains. ``rest`` is each record's distance from that line; ``chance`` is a number that the run's content
-    decides.
+    a line explains; ``change``, how far that line goes from the first record to the last. ``rest`` is each record's
+    distance from the line; ``chance`` is a number that the run's content decides.
     """
 
     stay: Int32s
@@ -67,6 +70,7 @@ class Runs:
     end: Int64s
     mean: Doubles
     trend: Doubles
+    change: Doubles
     spread: Doubles
     rest: Doubles
     chance: np.ndarray
@@ -77,10 +81,10 @@ class Runs:
         group = records.stay.astype(np.int64) * max(len(records.hashes), 1) + records.series
         start = np.flatnonzero(np.diff(group, prepend=-1))
         end = np.append(start[1:], len(group))[: len(start)]
-        mean, trend, spread = np.empty(len(start)), np.empty(len(start)), np.empty(len(start))
+        mean, trend, change, spread = np.empty((4, len(start)))
         rest, chance = levels.copy(), np.empty(len(start), np.uint64)
-        _summarise(start, end, records.minute, records.value, mean, trend, spread, rest, chance)
-        return cls(records.stay[start], records.series[start], start, end, mean, trend, spread, rest, chance)
+        _summarise(start, end, records.minute, records.value, mean, trend, change, spread, rest, chance)
+        return cls(records.stay[start], records.series[start], start, end, mean, trend, change, spread, rest, chance)
 
     def __len__(self) -> int:
         return len(self.start)
@@ -91,9 +95,19 @@ class Runs:
         return self.end - self.start
 
     @property
+    def steady(self) -> np.ndarray:
+        """Whether all values of a run are the same, though they are several."""
+        return (self.spread == 0.0) & (self.count > 1)
+
+    @property
     def band(self) -> Int64s:
         """The band of each run's count."""
         return bands(self.count)
+
+    @property
+    def group(self) -> Int64s:
+        """The group, of bands, of each run's count."""
+        return np.searchsorted(GROUP_EDGES, self.count, "right") - 1
 
     def chosen(self, salt: int, least: int = 0) -> tuple[Int64s, Int64s]:
         """Choose one record of each run that has more than ``least``, not among its first ``least``.
@@ -101,8 +115,8 @@ class Runs:
         Returns the runs and the records. The run's own content decides.
         """
         runs = np.flatnonzero(self.count > least)
-        picks = _picks(self.chance[runs], salt, self.count[runs] - least)
-        return runs, self.start[runs] + least + picks
+        chosen = picks(self.chance[runs], salt, self.count[runs] - least)
+        return runs, self.start[runs] + least + chosen
 
 
 def bands(count: Int64s) -> Int64s:
@@ -117,7 +131,7 @@ def _level(value, levels):
 
 
 @njit(cache=True, nogil=True)
-def _summarise(start, end, minute, value, mean, trend, spread, rest, chance):
+def _summarise(start, end, minute, value, mean, trend, change, spread, rest, chance):
     for run in range(start.size):
         count = end[run] - start[run]
         level, time = 0.0, 0.0
@@ -139,13 +153,15 @@ def _summarise(start, end, minute, value, mean, trend, spread, rest, chance):
             rest[i] -= slope * (minute[i] - time)
             left += rest[i] * rest[i]
         mean[run] = level
-        trend[run] = np.sign(slope) * np.sqrt(max(1.0 - left / total, 0.0)) if total > 1e-18 else 0.0
-        spread[run] = np.sqrt(total / count)
+        trend[run] = np.sign(slope) * np.sqrt(max(1.0 - left / total, 0.0)) if total > _NOTHING else 0.0
+        change[run] = slope * (minute[end[run] - 1] - minute[start[run]]) if total > _NOTHING else 0.0
+        spread[run] = np.sqrt(total / count) if total > _NOTHING else 0.0
 
 
 @njit(cache=True, nogil=True)
-def _picks(chance, salt, count):
-    picks = np.empty(chance.size, np.int64)
-    for run in range(chance.size):
-        picks[run] = np.int64(mixed(chance[run] ^ np.uint64(salt)) % np.uint64(count[run]))
-    return picks
+def picks(chance, salt, count):
+    """Choose a number below each ``count``, as a random number and a salt decide."""
+    found = np.empty(chance.size, np.int64)
+    for i in range(chance.size):
+        found[i] = np.int64(mixed(chance[i] ^ np.uint64(salt)) % np.uint64(count[i]))
+    return found

@@ -10,14 +10,15 @@ import numpy as np
 from ..lives import Int64s
 from ..sums import Sums
 from .first_round import ANY, NO_CARE
+from .frequency import PARTS, frequencies
 from .histograms import Histograms
-from .stays import BANDS, Records, Stays
+from .stays import GROUPS, Records, Stays
 
 ENOUGH = 40  # persons of a histogram before a finer one replaces a coarser
 JOINED = 64  # series whose summaries and paths are correlated: the most frequent ones
 MOMENTS = 0.5  # share of a series' moments that its parent must have
 COUNTS = 0.5  # share of persons whose counts go with those of the parent
-SUMMARIES = ("mean", "trend", "spread")
+SUMMARIES = ("mean", "change", "spread")
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Structure:
     @classmethod
     def of(cls, margins: Sums, hashes: Int64s) -> Structure:
         """Order the series of stays by their persons."""
-        keys, n = margins.get("values.both", 4)
-        own = (keys[:, 0] == keys[:, 1]) & (keys[:, 2] == 1) & (keys[:, 3] == 1) & np.isin(keys[:, 0], hashes)
+        keys, n = margins.get("values.both", 2)
+        own = (keys[:, 0] == keys[:, 1]) & np.isin(keys[:, 0], hashes)
         return cls(margins, keys[own, 0][np.lexsort((keys[own, 0], -n[own]))])
 
     @cached_property
@@ -67,15 +68,9 @@ class Structure:
 
     @cached_property
     def counts(self) -> Histograms:
-        """How often each series is measured in a stay, by stratum and series, with those who never have it."""
-        keys, n = self.margins.get("values.count", 5)
-        everyone = {tuple(key): persons for key, persons in zip(*(part.tolist() for part in self.strata), strict=True)}
-        heads, ever = self.margins.get("values.ever", 3)
-        never = np.array([everyone.get((care, died), 0) for care, died, _ in heads.tolist()], np.int64) - ever
-        zeros = np.column_stack([heads, np.zeros((len(heads), 2), np.int64)])[never > 0]
-        keys, n = np.concatenate([keys, zeros]), np.concatenate([n, never[never > 0]])
-        order = np.lexsort(keys.T[::-1])
-        return Histograms.of(keys[order, :3], keys[order, 3], keys[order, 4], n[order])
+        """How often each series is measured in a stay, by stratum and series, in parts of a person."""
+        strata = zip(*(part.tolist() for part in self.strata), strict=True)
+        return frequencies(self.margins, {(care, died): persons for (care, died), persons in strata})
 
     @cached_property
     def count_of(self) -> Int64s:
@@ -85,33 +80,83 @@ class Structure:
         def keys(stratum: int, series: int) -> list[tuple[int, ...]]:
             return [(*key, hashes[series]) for key in self.coarser(stratum)]
 
-        return self.counts.table((len(self.strata[0]), len(hashes)), keys, ENOUGH)
+        return self.counts.table((len(self.strata[0]), len(hashes)), keys, ENOUGH * PARTS)
 
     @cached_property
-    def summaries(self) -> dict[str, Histograms]:
-        """The histograms of each summary, by stratum, series and band of the count."""
-        return {name: Histograms.released(self.margins, f"values.{name}", 4) for name in SUMMARIES}
+    def finest(self) -> np.ndarray:
+        """Which strata are the finest: each stay is of one of them."""
+        keys, _ = self.strata
+        known = keys[:, 0] != NO_CARE
+        return known if known.any() else np.arange(len(keys)) == len(keys) - 1
 
-    def summary_of(self, histograms: Histograms) -> Int64s:
-        """The histogram of a summary for each stratum, series and band: of near bands where its own is small."""
+    @cached_property
+    def summaries(self) -> dict[str, tuple[Histograms, Int64s]]:
+        """The histograms of each summary, and which serves each series, steadiness and group of counts."""
         hashes = self.hashes.tolist()
+        found = {}
+        for name, width in (("mean", 3), ("change", 2), ("spread", 2)):
+            histograms = Histograms.released(self.margins, f"values.{name}", width)
 
-        def keys(stratum: int, series: int, band: int) -> list[tuple[int, ...]]:
-            near = sorted(range(BANDS), key=lambda at: (abs(at - band), at))
-            fine, *coarser = self.coarser(stratum)  # death tells more than the band does
-            return [(*fine, hashes[series], band), *((*key, hashes[series], at) for key in coarser for at in near)]
+            def keys(series: int, steady: int, group: int, width: int = width) -> list[tuple[int, ...]]:
+                if width == 2:
+                    return [(hashes[series], at) for at in near(GROUPS, group)]
+                return [(hashes[series], kind, at) for kind in (steady, 1 - steady) for at in near(GROUPS, group)]
 
-        return histograms.table((len(self.strata[0]), len(hashes), BANDS), keys, ENOUGH)
+            found[name] = histograms, histograms.table((len(hashes), 2, GROUPS), keys, ENOUGH)
+        return found
 
     @cached_property
-    def summary_tables(self) -> dict[str, Int64s]:
-        """``summary_of`` each summary."""
-        return {name: self.summary_of(self.summaries[name]) for name in SUMMARIES}
+    def levels(self) -> tuple[Histograms, Int64s]:
+        """The histograms of means in all groups, and which serves each series."""
+        histograms = Histograms.released(self.margins, "values.level", 2)
+        return histograms, histograms.table((len(self.hashes),), lambda k: [(int(self.hashes[k]), 0)], 1)
 
     @cached_property
     def values(self) -> Histograms:
-        """The released values of each series."""
-        return Histograms.released(self.margins, "values.value", 1)
+        """The released values of each series, with the extremes beyond those that represent a person.
+
+        ``n`` is about the number of records: each person's are as many as usual, but an extreme is one.
+        """
+        found = [(*row, 1) for name in ("lowest", "highest") for row in self._extremes(name)]
+        keys, n = self.margins.get("values.value", 3)
+        usual = self.records / np.maximum(self.persons, 1)
+        for (series, low, high), persons in zip(keys.tolist(), n.tolist(), strict=True):
+            if series in self.place:
+                found.append((series, low, high, persons, usual[self.place[series]]))
+        rows = np.array([(*bin_, max(round(persons * each), 1)) for *bin_, persons, each in sorted(found)], np.int64)
+        rows = rows.reshape(-1, 4)
+        return Histograms.of(rows[:, :1], rows[:, 1], rows[:, 2], rows[:, 3])
+
+    def _extremes(self, name: str) -> list[tuple[int, int, int, int]]:
+        """The bins of the lowest or highest values, with their persons, that lie beyond all released values."""
+        keys, _ = self.margins.get("values.value", 3)
+        reach: dict[int, tuple[int, int]] = {}
+        for series, low, high in keys.tolist():
+            first, last = reach.get(series, (low, high))
+            reach[series] = min(first, low), max(last, high)
+        beyond = []
+        keys, n = self.margins.get(f"values.{name}", 3)
+        for (series, low, high), persons in zip(keys.tolist(), n.tolist(), strict=True):
+            first, last = reach.get(series, (low, high))
+            bin_ = (low, min(high, first - 1)) if name == "lowest" else (max(low, last + 1), high)
+            if series in self.place and bin_[0] <= bin_[1]:
+                beyond.append((series, *bin_, persons))
+        return beyond
+
+    @cached_property
+    def persons(self) -> Int64s:
+        """How many persons have each series."""
+        return np.diagonal(self.pairs("values.both"))
+
+    @cached_property
+    def records(self) -> Int64s:
+        """About how many records each series has."""
+        keys, n = self.margins.get("values.count", 5)
+        found = np.zeros(len(self.hashes))
+        for (care, died, series, low, high), persons in zip(keys.tolist(), n.tolist(), strict=True):
+            if (care, died) == (NO_CARE, ANY) and series in self.place:
+                found[self.place[series]] += persons * (low + high) / 2
+        return np.maximum(found, self.persons).astype(np.int64)
 
     @cached_property
     def value_of(self) -> Int64s:
@@ -127,21 +172,10 @@ class Structure:
                 matrix[self.place[first], self.place[second]] = persons
         return matrix
 
-    def longer(self, than: int) -> np.ndarray:
-        """For each series, whether released counts show persons with more records ``than`` that."""
-        keys, _ = self.margins.get("values.count", 5)
-        known = (keys[:, 0] == NO_CARE) & (keys[:, 1] == ANY) & (keys[:, 3] > than)
-        return np.isin(self.hashes, keys[known, 2])
-
     @cached_property
     def time_order(self) -> Int64s:
         """The order in which series get their moments: those with the most records first."""
-        keys, n = self.margins.get("values.count", 5)
-        records = np.zeros(len(self.hashes))
-        for (care, died, series, low, high), persons in zip(keys.tolist(), n.tolist(), strict=True):
-            if (care, died) == (NO_CARE, ANY) and series in self.place:
-                records[self.place[series]] += persons * (low + high) / 2
-        return np.argsort(-records, kind="stable")
+        return np.argsort(-self.records, kind="stable")
 
     @cached_property
     def moment_parent(self) -> Int64s:
@@ -160,6 +194,11 @@ class Structure:
         kept = np.flatnonzero(series >= 0)
         order = kept[np.lexsort((records.value[kept], records.minute[kept], series[kept], records.stay[kept]))]
         return Records(self.hashes, records.stay[order], series[order], records.minute[order], records.value[order])
+
+
+def near(number: int, to: int) -> list[int]:
+    """The numbers below ``number``, the nearest to ``to`` first."""
+    return sorted(range(number), key=lambda at: (abs(at - to), at))
 
 
 def _parents(pairs: np.ndarray, order: Int64s, least: float) -> Int64s:

@@ -1,0 +1,140 @@
+"""Where the stays of a stratum stand among all: who dies has lower pressures, and pressures that vary more.
+
+Histograms of each stratum would need many persons, and lose their ends first. Two sums for each summary need few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..lives import Doubles
+from ..sums import Sums
+from .first_round import ANY, NO_CARE
+from .grid import level_bins
+from .scores import LARGEST, SCALE, summary_scores
+from .stays import GROUPS, Records, Runs, Stays
+from .structure import SUMMARIES, Structure, near
+
+_FEWEST, _MOST = 1.0, 300.0  # persons who say that a stratum is as expected
+_LARGE = 0.5  # a shift of this size is believed twice as soon
+_LEAST = 0.1  # of the variance lies inside strata
+_VAGUE = 0.4  # variance of scores that stand for few distinct values; their latents are that much further apart
+_STEADY = 30  # persons that say: with the spread of the others
+
+
+def count_shifts(structure: Structure, stays: Stays, records: Records, sums: Sums) -> None:
+    """Sum scores and their squares by kind of care and outcome, by each alone, and over all; and count the persons."""
+    runs = records.runs
+    _count_groups(structure, runs, sums)
+    care, died = stays.care[runs.stay], stays.died[runs.stay]
+    none, any_ = np.full(len(runs), NO_CARE), np.full(len(runs), ANY)
+    for which, score in enumerate(summary_scores(structure, runs).values()):
+        some = ~np.isnan(score)
+        steps = np.floor(np.clip(score[some], -LARGEST, LARGEST) * SCALE + 0.5).astype(np.int64)
+        for stratum in ((care, died), (none, died), (care, any_), (none, any_)):
+            of_run = [*stratum, structure.hashes[runs.series], np.full(len(runs), which)]
+            keys = np.column_stack(of_run)[some]
+            sums.put("values.placed", keys, np.ones(len(keys)))
+            for part, added in enumerate((steps, steps * steps)):
+                sums.put("values.places", np.column_stack([keys, np.full(len(keys), part)]), added)
+
+
+def _count_groups(structure: Structure, runs: Runs, sums: Sums) -> None:
+    """Sum the scores of means, among those of all groups, by group: who is measured often has other values."""
+    histograms, table = structure.levels
+    kept = np.flatnonzero(~runs.steady & (table[runs.series] >= 0))
+    score = histograms.scores(table[runs.series[kept]], level_bins(runs.mean[kept]))
+    steps = np.floor(np.clip(score, -LARGEST, LARGEST) * SCALE + 0.5).astype(np.int64)
+    keys = np.column_stack([structure.hashes[runs.series[kept]], runs.group[kept]])
+    sums.put("values.grouped", keys, np.ones(len(keys)))
+    for part, added in enumerate((steps, steps * steps)):
+        sums.put("values.groups", np.column_stack([keys, np.full(len(keys), part)]), added)
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """How scores of a stratum lie: their mean and spread, (strata, series, summaries), where all have 0 and 1.
+
+    ``persons`` tells how many are behind each. ``group_level`` and ``group_scale`` (series, groups) are those of means
+    among the means of all groups.
+    """
+
+    level: Doubles
+    scale: Doubles
+    persons: Doubles
+    group_level: Doubles
+    group_scale: Doubles
+
+
+def shifts(structure: Structure, sums: Sums) -> Shifts:
+    """Pull the mean of each stratum towards the sum of what its kind of care and its outcome do on their own."""
+    strata = structure.strata[0].tolist()
+    told = _places(structure, sums)
+    none = np.zeros_like(told[NO_CARE, ANY])
+    level, within, persons = (np.zeros((len(strata), *none.shape[1:])) for _ in range(3))
+    for at, (care, died) in enumerate(strata):
+        own, *alone = (told.get(key, none) for key in ((care, died), (NO_CARE, died), (care, ANY)))
+        added = sum(_pulled(_mean(part), part[0]) for part in alone)
+        level[at] = added + _pulled(_mean(own) - added, own[0])
+        within[at] = own[2] - own[0] * _mean(own) ** 2
+        persons[at] = own[0]
+    everyone = told[NO_CARE, ANY]
+    level /= np.clip(everyone[2] / np.maximum(everyone[0], 1.0) - _mean(everyone) ** 2, _VAGUE, 1.0)
+    weight = structure.finest[:, None, None] * persons
+    share = weight / np.maximum(weight.sum(axis=0), 1.0)
+    level -= (share * level).sum(axis=0)
+    between = (share * level**2).sum(axis=0)
+    usual = np.maximum((structure.finest[:, None, None] * within).sum(axis=0) / np.maximum(weight.sum(axis=0), 1), 1e-6)
+    spread = (within + _STEADY * usual) / (persons + _STEADY)
+    scale = np.sqrt(spread / usual * np.maximum(1.0 - between, _LEAST))
+    return Shifts(level, scale, persons, *_of_groups(structure, sums))
+
+
+def _of_groups(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
+    """The mean and spread of each group's means, as those of the nearest group where it has too few persons."""
+    told = np.zeros((3, len(structure.hashes), GROUPS))
+    for name, width in (("values.grouped", 2), ("values.groups", 3)):
+        keys, n = sums.get(name, width)
+        for (series, group, *part), total in zip(keys.tolist(), n.tolist(), strict=True):
+            if series in structure.place:
+                at = part[0] + 1 if part else 0
+                told[at, structure.place[series], group] = total / SCALE**at
+    for series, held in enumerate(told[0] > 0):
+        nearest = [next((at for at in near(GROUPS, group) if held[at]), group) for group in range(GROUPS)]
+        told[:, series] = told[:, series][:, nearest] * np.where(held, 1.0, 0.5)
+    mean = _mean(told)
+    within = told[2] - told[0] * mean**2
+    usual = np.maximum(within.sum(axis=1) / np.maximum(told[0].sum(axis=1), 1.0), 1e-6)[:, None]
+    spread = (within + _STEADY * usual) / (told[0] + _STEADY)
+    return _pulled(mean, told[0]), np.sqrt(spread)
+
+
+def _mean(place: Doubles) -> Doubles:
+    return np.asarray(place[1] / np.maximum(place[0], 1.0))
+
+
+def _pulled(mean: Doubles, persons: Doubles) -> Doubles:
+    """Pull means, (series, ...), to 0 by a number of persons, large means by fewer.
+
+    The more the means of series differ beyond what chance does, the fewer persons these are (empirical Bayes).
+    """
+    scatter = (persons * mean**2 - (persons > 0)).sum(axis=0) / np.maximum(persons.sum(axis=0), 1.0)
+    prior = 1.0 / np.clip(scatter, 1.0 / _MOST, 1.0 / _FEWEST)
+    return np.asarray(mean * persons / (persons + prior / (1.0 + (mean / _LARGE) ** 2)))
+
+
+def _places(structure: Structure, sums: Sums) -> dict[tuple[int, int], Doubles]:
+    """Persons, sum of scores and sum of their squares of each stratum, (3, series, summaries)."""
+    empty = np.zeros((3, len(structure.hashes), len(SUMMARIES)))
+    found = {(NO_CARE, ANY): empty.copy()}
+    keys, n = sums.get("values.placed", 4)
+    for (care, died, series, which), persons in zip(keys.tolist(), n.tolist(), strict=True):
+        if series in structure.place:
+            found.setdefault((care, died), empty.copy())[0, structure.place[series], which] = persons
+    keys, n = sums.get("values.places", 5)
+    for (care, died, series, which, part), total in zip(keys.tolist(), n.tolist(), strict=True):
+        if series in structure.place:
+            found[care, died][part + 1, structure.place[series], which] = total / SCALE ** (part + 1)
+    return found
