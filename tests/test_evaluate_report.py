@@ -28,6 +28,7 @@ def _patients(rows: int, seed: int) -> pa.Table:
             "age": age,
             "sex": np.where(rng.random(rows) < 0.5, "F", "M"),
             "diabetes": (rng.random(rows) < 1 / (1 + np.exp((62 - age) / 6))).astype(np.int64),
+            "days": rng.exponential(900, rows).round() + 1,
             "site": np.where(rng.random(rows) < 0.003, "rare <b>", "main"),
         }
     )
@@ -145,7 +146,7 @@ def test_advice_on_a_model_and_on_a_report(con, sources):
 
 def test_no_bar_stands_for_fewer_than_ten_real_rows(con, sources):
     found = {one.column: one for one in shares(open_sides(con, *sources, without=["patient_no"]))}
-    assert set(found) == {"age", "sex", "diabetes", "site"}
+    assert set(found) == {"age", "sex", "diabetes", "days", "site"}
     for one in found.values():
         assert len(one.bins) == len(one.real) == len(one.synthetic)
         assert sum(one.real) == pytest.approx(1.0, abs=LEAST / 900)
@@ -178,13 +179,15 @@ def test_any_number_can_be_drawn(numbers):
 
 def test_a_report_is_written_whole(con, sources, tmp_path):
     real, synthetic, holdout = sources
-    asked = run.Asked(real, synthetic, holdout, "patient_no", "diabetes = 1", by=("sex",), cohorts={"old": "age > 70"})
+    questions = {"outcome": "diabetes = 1", "follow_up": "days", "by": ("sex",), "cohorts": {"old": "age > 70"}}
+    asked = run.Asked(real, synthetic, holdout, "patient_no", **questions)
     folder = tmp_path / "report"
     folder.mkdir()
     steps: list[str] = []
     evaluated = run.evaluate(con, asked, steps.append)
     run.write(con, asked, evaluated, folder, steps.append)
     assert sorted(path.name for path in folder.iterdir()) == sorted(run.FILES)
+    assert "cox_interval_overlap" in evaluated.rows["metric"].to_pylist()
     assert set(evaluated.rows["family"].to_pylist()) == {"fidelity", "utility", "privacy", "fairness"}
     told = json.loads((folder / run.ADVICE).read_text())
     assert len(told["metrics"]) == evaluated.rows.num_rows == pq.read_metadata(folder / run.METRICS).num_rows

@@ -49,7 +49,7 @@ def _report_folder(ctx: click.Context, param: click.Parameter, value: Path | Non
 )
 @click.option("--outcome", metavar="SQL", help="What to predict: of a table, 'age > 60 AND died'; of a CDM, a SELECT.")
 @click.option(
-    "--time", metavar="COLUMN", help="Of a table: the time of follow-up, for a Cox regression of the outcome."
+    "--follow-up", metavar="COLUMN", help="Of a table: the time of follow-up, for a Cox regression of the outcome."
 )
 @click.option(
     "--cohort",
@@ -78,7 +78,7 @@ def evaluate(
     holdout: str | None,
     output: Path | None,
     outcome: str | None,
-    time: str | None,
+    follow_up: str | None,
     cohorts: dict[str, str],
     by: tuple[str, ...],
     person: str | None,
@@ -109,7 +109,7 @@ def evaluate(
     for source in (real, synthetic, holdout, None if database is None else str(database)):
         if output is not None and source is not None:
             refuse_overwriting(output, source)
-    asked = run.Asked(real, synthetic, holdout, person, outcome, time, cohorts, by, known, secret, seed)
+    asked = run.Asked(real, synthetic, holdout, person, outcome, follow_up, cohorts, by, known, secret, seed)
     with connected(database, read_only=True) as con:
         if output is None:
             evaluated = watched_steps(con, lambda tell: run.evaluate(con, asked, tell), f"Evaluating {synthetic}")

@@ -36,7 +36,7 @@ class Asked:
     holdout: str | None = None
     person: str | None = None
     outcome: str | None = None
-    time: str | None = None
+    follow_up: str | None = None
     cohorts: dict[str, str] = field(default_factory=dict)
     by: tuple[str, ...] = ()
     known: str | None = None
@@ -49,7 +49,7 @@ def calls(asked: Asked) -> Iterator[tuple[str, str]]:
     both = {"holdout": asked.holdout, "person": asked.person, "seed": asked.seed}
     yield "Comparing", _call("fidelity", asked, **both)
     if asked.outcome is not None or asked.cohorts:
-        of_outcome = {"outcome": asked.outcome, "time": asked.time, "cohorts": asked.cohorts or None}
+        of_outcome = {"outcome": asked.outcome, "follow_up": asked.follow_up, "cohorts": asked.cohorts or None}
         yield "Learning from synthetic data", _call("utility", asked, **both, **of_outcome)
     for column in asked.by:
         yield f"Comparing by {column}", _call("fairness", asked, column, **both, outcome=asked.outcome)
