@@ -208,6 +208,8 @@ def test_the_examples_of_the_help_run(learned_clinic, demo_folder, folder, comma
             Path(name).symlink_to(demo_folder / "synthetic" / "model.parquet")
     for name in ("patients.csv", "hospital.duckdb", "model.parquet"):
         (folder / name).write_bytes((learned_clinic / name).read_bytes())
+    for name in ("synthetic.csv", "unseen.csv"):
+        (folder / name).write_bytes((learned_clinic / "patients.csv").read_bytes())
     duckdb.execute(
         "COPY (SELECT sex, 40 AS age, 'x' AS \"postal code\", 'y' AS remarks FROM 'patients.csv') TO 'p.csv'"
     )

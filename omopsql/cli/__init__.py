@@ -31,7 +31,7 @@ def main() -> None:
       omopsql harmonize demo omopsql_demo/source --vocabulary omopsql_demo/vocabulary -o cdm/
       omopsql fit patients.csv -o model.parquet
       omopsql synthesize model.parquet -n 1000 --seed 42 -o synthetic.csv
-      omopsql evaluate patients.csv synthetic.csv --person patient_id -o report/
+      omopsql evaluate patients.csv synthetic.csv -o report/
 
     \b
     Exit codes:

@@ -20,6 +20,7 @@ from .watch import watched_steps
 if TYPE_CHECKING:
     from omopsql.evaluate.run import Evaluated
 
+_SHOWN = 8  # pieces of evidence of one rule on a terminal
 FAIL_ON = ("none", "no", "care")
 
 
@@ -94,9 +95,9 @@ def evaluate(
 
     \b
     Example:
-      omopsql evaluate patients.parquet synthetic.parquet --person patient_id -o report/
-      omopsql evaluate cdm/ synthetic/ --holdout unseen/ -o report/ --by gender_concept_id
-      omopsql evaluate trial.csv synthetic.csv --holdout rest.csv --outcome "died = 1" --by sex --fail-on no
+      omopsql evaluate patients.csv synthetic.csv --holdout unseen.csv -o report/
+      omopsql evaluate patients.csv synthetic.csv --outcome diabetes --by sex
+      omopsql evaluate omopsql_demo/cdm omopsql_demo/synthetic/cdm -o report/ --by gender_concept_id
 
     \b
     Exit codes:
@@ -151,16 +152,24 @@ def _show(evaluated: Evaluated) -> None:
     from omopsql.evaluate.verdicts import kinds
 
     rows = [
-        (row["family"], row["metric"], _number(row["value"]), _number(row["reference"]), row["verdict"])
+        (
+            row["family"],
+            " ".join(filter(None, (row["metric"], row["table_name"]))),
+            _number(row["value"]),
+            _number(row["reference"]),
+            row["verdict"],
+        )
         for row in evaluated.rows.to_pylist()
         if kinds()[row["metric"]].is_headline and row["subject"] == ""
     ]
     show_table(("family", "metric", "value", "reference", "verdict"), rows)
     for of_rule in by_rule(evaluated.advice):
         click.echo(f"{of_rule[0].advice}: {of_rule[0].words}")
-        for one in of_rule:
-            if one.about:
-                click.echo(f"  {one.about}")
+        told = [one.about for one in of_rule if one.about]
+        for about in told[:_SHOWN]:
+            click.echo(f"  {about}")
+        if len(told) > _SHOWN:
+            click.echo(f"  and {len(told) - _SHOWN} more; -o FOLDER writes all of them")
 
 
 def _number(value: float | None) -> str:

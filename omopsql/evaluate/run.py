@@ -107,7 +107,7 @@ def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, fo
     tell("Drawing")
     with con.cursor() as cursor:
         drawn = plots(cursor, asked.real, asked.synthetic, asked.person, rows)
-    page = Report(Path(asked.synthetic).name or asked.synthetic, _facts(asked, when), rows, evaluated.advice, drawn)
+    page = Report(asked.synthetic, _facts(asked, when), rows, evaluated.advice, drawn)
     (folder / PAGE).write_text(render(page), encoding="utf-8")
 
 
