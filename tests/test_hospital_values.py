@@ -293,8 +293,10 @@ def _told(code: str) -> str:
     return f'{{"code": "{code}", "concept": 9, "table": 4, "unit": 0}}'
 
 
-def _numbers(person: list[int], minute: list[int], label: list[str], value: list[float]) -> Numbers:
-    told = sorted(set(label))
+def _numbers(
+    person: list[int], minute: list[int], label: list[str], value: list[float], others: tuple[str, ...] = ()
+) -> Numbers:
+    told = sorted({*label, *others})
     n = len(person)
     columns = (np.array(person, np.int32), *(np.zeros(n, np.int32) for _ in range(3)), np.array(minute, np.int32))
     of_label = np.array([told.index(one) for one in label], np.int32)
@@ -309,6 +311,16 @@ def test_two_values_of_one_moment_are_one_in_a_way_of_its_own():
     assert found.value[0] == 80.0
     assert found.value[1] in (85.0, 90.0)
     assert [found.ways.labels[way] for way in found.of_way] == [f"[{cuff}]", f"[{cuff}, {line}]"]
+
+
+def test_what_represents_a_moment_does_not_depend_on_what_else_a_hospital_has():
+    label, minute = [_told("cuff"), _told("line")] * 50, np.repeat(np.arange(50), 2).tolist()
+    value = [80.0, 90.0] * 50
+    alone = _numbers([0] * 100, minute, label, value)
+    beside = _numbers([0] * 100, minute, label, value, others=(_told("arm"), _told("leg")))
+    assert set(alone.value.tolist()) == {80.0, 90.0}
+    assert alone.value.tolist() == beside.value.tolist()
+    assert alone.ways.labels == beside.ways.labels
 
 
 def test_ways_are_kept_as_long_as_in_the_source():

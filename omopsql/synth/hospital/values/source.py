@@ -177,7 +177,8 @@ def at_moments(
     """Let one value, chosen by its content, represent those of one series and moment; its way tells of all of them."""
     starts, ends = _runs(person, contact, of_series, day, minute)
     moment = np.repeat(np.arange(len(starts)), ends - starts)
-    chance = chances((value * 1000).astype(np.int64), minute, of_label)
+    known = np.array([hashed(label) for label in told], np.int64)
+    chance = chances((value * 1000).astype(np.int64), minute, known[of_label] if told else of_label)
     chosen = np.lexsort((chance, moment))[starts]
     labels = np.full((len(starts), _AT_ONCE), -1, np.int32)
     for place in range(_AT_ONCE):

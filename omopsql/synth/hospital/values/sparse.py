@@ -74,8 +74,8 @@ def _same_days(numbers: Numbers) -> tuple[Int64s, Int64s, Int64s, Int64s, Int64s
     if not found:
         return (np.zeros(0, np.int64),) * 5
     first, second, who, one, other = (np.concatenate(part) for part in zip(*found, strict=True))
-    day = numbers.day[one]
-    chosen = np.lexsort((chances(day, first, second), second, first, who))
+    hashes = numbers.series.hashes
+    chosen = np.lexsort((chances(numbers.day[one], hashes[first], hashes[second]), second, first, who))
     group = np.column_stack([who[chosen], first[chosen], second[chosen]])
     begins = np.ones(len(group), bool)
     begins[1:] = (group[1:] != group[:-1]).any(axis=1)
