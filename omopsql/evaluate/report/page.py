@@ -5,18 +5,18 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from string import Template
 from typing import Any
 
-from omopsql import __version__
 from omopsql.evaluate.advice.rules import CARE, NO, YES, Advice, by_rule, worst
 from omopsql.evaluate.verdicts import FAIL, LOOK, NOT_COMPUTED, PASS, kinds
-from omopsql.pages import policy
+from omopsql.pages import GENERATOR, facts, page, part
 
 from .drawing import Interval, intervals
 
 Row = dict[str, Any]
+
+_FOLDER = ("evaluate", "report", "page")
 
 FAMILIES = {
     "fidelity": ("Fidelity", "Are the synthetic data like the real ones?"),
@@ -48,27 +48,17 @@ class Report:
 
 def render(report: Report) -> str:
     """Return the page as text."""
-    style = _part("page.css")
     level = worst(report.advice)
-    return Template(_part("page.html")).substitute(
-        policy=policy(style),
-        style=style,
+    body = Template(part(*_FOLDER, "page.html")).substitute(
         title=html.escape(report.title),
-        facts="\n".join(_fact(term, told) for term, told in report.facts.items()),
+        facts=facts(report.facts),
         mood=level,
         verdict=html.escape(_VERDICTS[level]),
         advice="\n".join(map(_advice, by_rule(report.advice))),
         sections="\n".join(_section(report, family) for family in FAMILIES),
-        generator=html.escape(f"omopsql {__version__}"),
+        generator=html.escape(GENERATOR),
     )
-
-
-def _part(name: str) -> str:
-    return files("omopsql").joinpath("evaluate", "report", "page", name).read_text(encoding="utf-8")
-
-
-def _fact(term: str, told: str) -> str:
-    return f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(told)}</dd></div>"
+    return page(f"Evaluation of {report.title}", body, part(*_FOLDER, "page.css"))
 
 
 def _advice(of_rule: list[Advice]) -> str:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from omopsql import __version__
-from omopsql.pages import embedded, policy
+from omopsql.pages import GENERATOR, embedded, facts, page, part
 from omopsql.quality.checks import CheckType
 from omopsql.quality.judging import Judgement
 
@@ -42,11 +40,7 @@ def render(checked: CheckedCdm, example_rows: int = 0, tell: Tell = lambda doing
     tell("Writing the queries of failed checks")
     found = queries(checked, (one for one in ordered if status(one) is Status.FAILED))
     shown = examples(checked, found, example_rows, tell) if example_rows else {}
-    style, script = _part("page.css"), _part("page.js")
-    return Template(_part("page.html")).substitute(
-        policy=policy(style, script),
-        style=style,
-        script=script,
+    body = Template(part("quality", "page", "page.html")).substitute(
         data=embedded(_data(checked, ordered, found, shown)),
         title=html.escape(checked.name),
         facts=_facts(checked),
@@ -54,12 +48,10 @@ def render(checked: CheckedCdm, example_rows: int = 0, tell: Tell = lambda doing
         verdict=html.escape(verdict(ordered)),
         warning=f'<p class="warning" role="note">{_WARNING}</p>' if example_rows else "",
         tiles=_tiles(ordered),
-        generator=html.escape(f"omopsql {__version__}"),
+        generator=html.escape(GENERATOR),
     )
-
-
-def _part(name: str) -> str:
-    return files("omopsql").joinpath("quality", "page", name).read_text(encoding="utf-8")
+    style, script = part("quality", "page", "page.css"), part("quality", "page", "page.js")
+    return page(f"Data quality of {checked.name}", body, style, script)
 
 
 def _data(
@@ -112,11 +104,9 @@ def _row(judgement: Judgement) -> dict[str, str | int | float | None]:
 def _facts(checked: CheckedCdm) -> str:
     """Write what is known of the source, as terms and descriptions."""
     told = {"cdm_version": checked.cdm.version} | checked.source
-    facts = {term: told.get(column) for term, column in _TOLD_OF_SOURCE.items()}
-    facts |= {"Checked": f"{checked.ended:%Y-%m-%d %H:%M}", "Read from": checked.asked.cdm}
-    return "\n".join(
-        f"<div><dt>{term}</dt><dd>{html.escape(str(value))}</dd></div>" for term, value in facts.items() if value
-    )
+    known = {term: told.get(column) for term, column in _TOLD_OF_SOURCE.items()}
+    known |= {"Checked": f"{checked.ended:%Y-%m-%d %H:%M}", "Read from": checked.asked.cdm}
+    return facts({term: str(value) for term, value in known.items() if value})
 
 
 def _mood(judgements: Iterable[Judgement]) -> str:
@@ -138,7 +128,7 @@ def _tile(heading: str, category: str, judgements: list[Judgement], found: list[
     """Write one tile: the share that passed, a bar, the counts, and the same by context."""
     counts = tally(judgements)
     by_context = {each: tally(one for one in judgements if one.check.kind.context == each) for each in found}
-    return Template(_part("tile.html")).substitute(
+    return Template(part("quality", "page", "tile.html")).substitute(
         heading=html.escape(heading),
         category=html.escape(category),
         percent=_percent(counts.percent_of_answered),
