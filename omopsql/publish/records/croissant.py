@@ -1,0 +1,179 @@
+"""The data set in Croissant 1.1, which machine-learning tools read: files, hashes, and the columns of each table.
+
+Source: Croissant Format Specification 1.1 and its Responsible AI extension 1.0 (MLCommons).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from omopsql.publish.about import About
+from omopsql.publish.facts import Column, Edition, Evidence, Facts, File, Table
+
+from . import wording
+
+_FORMATS = ["application/vnd.apache.parquet", "application/x-parquet"]  # IANA's name, and the one that tools know
+_TYPES = {
+    "BOOLEAN": "sc:Boolean",
+    "TINYINT": "cr:Int8",
+    "SMALLINT": "cr:Int16",
+    "INTEGER": "cr:Int32",
+    "BIGINT": "cr:Int64",
+    "HUGEINT": "sc:Integer",
+    "UTINYINT": "cr:UInt8",
+    "USMALLINT": "cr:UInt16",
+    "UINTEGER": "cr:UInt32",
+    "UBIGINT": "cr:UInt64",
+    "FLOAT": "cr:Float32",
+    "DOUBLE": "cr:Float64",
+    "DECIMAL": "sc:Float",
+    "DATE": "sc:Date",
+    "TIME": "sc:Time",
+}
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isArray": "cr:isArray",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "name": {"@container": "@language"},
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+
+
+def describe(about: About, facts: Facts, evidence: Sequence[Evidence], edition: Edition) -> dict[str, Any]:
+    """Return the record. Its files stand beside it: their addresses are relative to the folder ``records``."""
+    told = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "@id": about.address,
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
+        "name": about.title,
+        "description": about.description,
+        "identifier": edition.identifier,
+        "version": edition.version,
+        "license": about.licence,
+        "url": about.landing_page or about.access_url,
+        "creator": _organisation(about),
+        "publisher": _organisation(about),
+        "datePublished": edition.published.date().isoformat(),
+        "dateModified": edition.published.date().isoformat(),
+        "keywords": list(dict.fromkeys([*about.keywords, "synthetic data"])),
+        "inLanguage": about.text_language,
+        "citeAs": f"{about.publisher.name}: {about.title}, version {edition.version} ({edition.published.year}). "
+        f"{edition.identifier}",
+        "isLiveDataset": False,
+        "rai:dataCollection": wording.generation(facts.generation),
+        "rai:dataCollectionType": "Synthetic data generation",
+        "rai:personalSensitiveInformation": list(about.personal_data) or None,
+        "rai:dataUseCases": list(about.purposes) or None,
+        "rai:dataLimitations": [one.words for one in evidence if one.words] or None,
+        "rai:dataReleaseMaintenancePlan": " ".join(wording.version_notes(edition)) or None,
+    }
+    if not edition.retracted:
+        told["distribution"] = [node for table in facts.tables for node in _files(table)]
+        told["recordSet"] = [_record_set(table) for table in facts.tables]
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _organisation(about: About) -> dict[str, Any]:
+    told = {"@type": "sc:Organization", "name": about.publisher.name, "email": about.publisher.email}
+    return {name: value for name, value in {**told, "url": about.publisher.page}.items() if value}
+
+
+def _files(table: Table) -> list[dict[str, Any]]:
+    """Return the files of a table; those of a table in parts are put together in a set."""
+    files = [_file(file) for file in table.files]
+    if len(files) == 1:
+        return files
+    together = {
+        "@type": "cr:FileSet",
+        "@id": _source_of(table),
+        "name": table.name,
+        "containedIn": [{"@id": file.path} for file in table.files],
+        "encodingFormat": _FORMATS,
+        "includes": "*.parquet",
+    }
+    return [*files, together]
+
+
+def _file(file: File) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileObject",
+        "@id": file.path,
+        "name": file.path.rsplit("/", 1)[-1],
+        "contentUrl": f"../{file.path}",
+        "contentSize": f"{file.bytes} B",
+        "encodingFormat": _FORMATS,
+        "sha256": file.sha256,
+    }
+
+
+def _source_of(table: Table) -> str:
+    return table.files[0].path if len(table.files) == 1 else f"{table.name}-files"
+
+
+def _record_set(table: Table) -> dict[str, Any]:
+    told: dict[str, Any] = {"@type": "cr:RecordSet", "@id": table.name, "name": table.name}
+    told["description"] = table.description or f"Table {table.name}, {table.rows:,} rows."
+    names = [column.name for column in table.columns]
+    if f"{table.name}_id" in names:
+        told["key"] = {"@id": f"{table.name}/{table.name}_id"}
+    told["field"] = [_field(table, column) for column in table.columns]
+    return told
+
+
+def _field(table: Table, column: Column) -> dict[str, Any]:
+    kind, is_list = _data_type(column.type)
+    source = {"fileObject" if len(table.files) == 1 else "fileSet": {"@id": _source_of(table)}}
+    told: dict[str, Any] = {
+        "@type": "cr:Field",
+        "@id": f"{table.name}/{column.name}",
+        "name": column.name,
+        "description": column.description or wording.title(column.name),
+        "dataType": kind,
+        "source": {**source, "extract": {"column": column.name}},
+    }
+    return {**told, "isArray": True, "arrayShape": "-1"} if is_list else told
+
+
+def _data_type(duckdb_type: str) -> tuple[str, bool]:
+    kind = duckdb_type.upper()
+    is_list = kind.endswith("[]")
+    kind = kind.removesuffix("[]").split("(")[0].strip()
+    return ("sc:DateTime" if kind.startswith("TIMESTAMP") else _TYPES.get(kind, "sc:Text")), is_list
