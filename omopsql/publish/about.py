@@ -92,7 +92,7 @@ class About:
         return f"{page.split('#')[0]}#{re.sub(r'[^A-Za-z0-9._~-]+', '-', self.identifier)}"
 
 
-class _Wrong(ValueError):
+class _WrongError(ValueError):
     """An entry that cannot be used, told as what to write instead."""
 
 
@@ -146,7 +146,7 @@ def parse(text: str, name: str = "about.yaml") -> About:
             continue
         try:
             known[entry.name] = entry.read(given)
-        except _Wrong as error:
+        except _WrongError as error:
             wrong.append(f"{entry.name}: {error}")
     if wrong:
         raise OmopsqlError(f"{name}: " + "; ".join(wrong))
@@ -201,7 +201,7 @@ def _asked(entry: Entry, ask: Ask, tell: Callable[[str], None]) -> Any:
         answer = _answer(entry, ask)
         try:
             entry.read(answer)
-        except _Wrong as error:
+        except _WrongError as error:
             tell(f"{entry.name}: {error}")
         else:
             return answer
@@ -244,7 +244,7 @@ def _unknown(said: Mapping[str, Any]) -> Iterator[str]:
 
 def _text(given: Any) -> str:
     if not isinstance(given, str) or not given.strip():
-        raise _Wrong(f"write a text in quotes, not {given!r}")
+        raise _WrongError(f"write a text in quotes, not {given!r}")
     return given.strip()
 
 
@@ -256,14 +256,14 @@ def _is_address(text: str) -> bool:
 def _address(given: Any) -> str:
     text = _text(given)
     if not _is_address(text):
-        raise _Wrong(f"write an address that begins with https://, not {text!r}")
+        raise _WrongError(f"write an address that begins with https://, not {text!r}")
     return text
 
 
 def _email(given: Any) -> str:
     text = _text(given).removeprefix("mailto:")
     if not re.fullmatch(r'[^@\s<>"]+@[^@\s<>"]+\.[^@\s<>"]+', text):
-        raise _Wrong(f"write an e-mail address such as data@hospital.example, not {text!r}")
+        raise _WrongError(f"write an e-mail address such as data@hospital.example, not {text!r}")
     return text
 
 
@@ -273,19 +273,19 @@ def _day(given: Any) -> date:
     try:
         return date.fromisoformat(str(given))
     except ValueError:
-        raise _Wrong(f"write a day as 2031-12-31, not {given!r}") from None
+        raise _WrongError(f"write a day as 2031-12-31, not {given!r}") from None
 
 
 def _tag(given: Any) -> str:
     if not isinstance(given, str) or not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", given):
-        raise _Wrong(f"write a language tag such as en or de, not {given!r}")
+        raise _WrongError(f"write a language tag such as en or de, not {given!r}")
     return given
 
 
 def _identifier(given: Any) -> str:
     text = _text(given)
     if re.search(r'[\s<>"{}|\\^`]', text):
-        raise _Wrong(f"write one without blanks, quotes and brackets, not {text!r}")
+        raise _WrongError(f"write one without blanks, quotes and brackets, not {text!r}")
     return text
 
 
@@ -294,7 +294,7 @@ def _code(codelist: str) -> Reader:
         found = codelists.code_of(codelist, _text(given))
         if found is None:
             known = ", ".join(f"{one} ({label})" for one, label in codelists.labels(codelist).items())
-            raise _Wrong(f"{given!r} is no code of the list {codelist}; write one of {known}")
+            raise _WrongError(f"{given!r} is no code of the list {codelist}; write one of {known}")
         return found
 
     return code
@@ -303,13 +303,13 @@ def _code(codelist: str) -> Reader:
 def _personal_data(given: Any) -> str:
     text = _text(given).removeprefix("https://w3id.org/dpv/dpv-pd#")
     if not re.fullmatch(r"[A-Za-z]+", text):
-        raise _Wrong(f"write a term of the Data Privacy Vocabulary such as Age, Gender or HealthRecord, not {given!r}")
+        raise _WrongError(f"write a term of the Data Privacy Vocabulary such as Age or Gender, not {given!r}")
     return text
 
 
 def _prohibition(given: Any) -> str:
     if given not in PROHIBITIONS:
-        raise _Wrong(f"write {', '.join(PROHIBITIONS)}, not {given!r}")
+        raise _WrongError(f"write {', '.join(PROHIBITIONS)}, not {given!r}")
     return str(given)
 
 
@@ -322,17 +322,17 @@ def _many(one: Reader) -> Reader:
 
 def _parts(given: Any, readers: Mapping[str, Reader]) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise _Wrong(f"write {', '.join(readers)} below it, each on a line of its own, not {given!r}")
+        raise _WrongError(f"write {', '.join(readers)} below it, each on a line of its own, not {given!r}")
     for part in given:
         if part not in readers:
-            raise _Wrong(f"{part} is none of {', '.join(readers)}")
+            raise _WrongError(f"{part} is none of {', '.join(readers)}")
     found = {}
     for part, value in given.items():
         if value not in (None, ""):
             try:
                 found[part] = readers[part](value)
-            except _Wrong as error:
-                raise _Wrong(f"{part}: {error}") from None
+            except _WrongError as error:
+                raise _WrongError(f"{part}: {error}") from None
     return found
 
 
@@ -346,25 +346,25 @@ def _agent(given: Any) -> Agent:
     }
     parts = _parts(given, readers)
     if "name" not in parts:
-        raise _Wrong("write its name")
+        raise _WrongError("write its name")
     if not parts.keys() & {"email", "page"}:
-        raise _Wrong(f"write an email or a page at which to reach {parts['name']}")
+        raise _WrongError(f"write an email or a page at which to reach {parts['name']}")
     return Agent(**parts)
 
 
 def _period(given: Any) -> Period:
     period = Period(**_parts(given, {"start": _day, "end": _day}))
     if period.start is None and period.end is None:
-        raise _Wrong("write a start, an end, or both")
+        raise _WrongError("write a start, an end, or both")
     if period.start and period.end and period.start > period.end:
-        raise _Wrong(f"it ends on {period.end}, before it starts on {period.start}")
+        raise _WrongError(f"it ends on {period.end}, before it starts on {period.start}")
     return period
 
 
 def _dataspace(given: Any) -> Dataspace:
     parts = _parts(given, {"participant": _identifier, "endpoint": _address})
     if len(parts) < 2:
-        raise _Wrong("write both, the participant and the endpoint of its connector")
+        raise _WrongError("write both, the participant and the endpoint of its connector")
     return Dataspace(**parts)
 
 

@@ -31,7 +31,7 @@ def write(folder: Path, about: About, facts: Facts, evidence: Sequence[Evidence]
     Raises OmopsqlError, before a file is written, when the HealthDCAT-AP record lacks something or says it wrongly:
     all of it at once, in a steward's words.
     """
-    from . import croissant, dataspace, edc, healthdcat, prov, shapes
+    from . import croissant, dataspace, healthdcat, prov, shapes
 
     record = healthdcat.describe(about, facts, evidence, edition)
     faults = shapes.violations(record.graph)
@@ -42,7 +42,7 @@ def write(folder: Path, about: About, facts: Facts, evidence: Sequence[Evidence]
         "records/healthdcat.jsonld": record.json_ld(),
         "records/croissant.json": _json(croissant.describe(about, facts, evidence, edition)),
         "records/dataspace.json": _json(dataspace.catalog(about, edition)),
-        **{f"{edc.FOLDER}/{name}": _json(body) for name, body in edc.bodies(about, facts, edition).items()},
+        **_offers(about, facts, edition),
         "evidence/generation.jsonld": _json(prov.log(about, facts, evidence, edition)),
     }
     return [_write(folder / path, text) for path, text in texts.items()]
@@ -53,6 +53,15 @@ def validate(path: Path) -> list[Violation]:
     from . import shapes
 
     return shapes.validate(path)
+
+
+def _offers(about: About, facts: Facts, edition: Edition) -> dict[str, str]:
+    """Return the bodies for a connector; what was retracted is not offered."""
+    from . import edc
+
+    if edition.retracted:
+        return {}
+    return {f"{edc.FOLDER}/{name}": _json(body) for name, body in edc.bodies(about, facts, edition).items()}
 
 
 def _json(told: Any) -> str:

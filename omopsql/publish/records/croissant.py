@@ -106,30 +106,14 @@ def describe(about: About, facts: Facts, evidence: Sequence[Evidence], edition: 
         "rai:dataReleaseMaintenancePlan": " ".join(wording.version_notes(edition)) or None,
     }
     if not edition.retracted:
-        told["distribution"] = [node for table in facts.tables for node in _files(table)]
-        told["recordSet"] = [_record_set(table) for table in facts.tables]
+        told["distribution"] = [_file(file) for table in facts.tables for file in table.files]
+        told["recordSet"] = [one for table in facts.tables for one in _record_sets(table)]
     return {name: value for name, value in told.items() if value is not None}
 
 
 def _organisation(about: About) -> dict[str, Any]:
     told = {"@type": "sc:Organization", "name": about.publisher.name, "email": about.publisher.email}
     return {name: value for name, value in {**told, "url": about.publisher.page}.items() if value}
-
-
-def _files(table: Table) -> list[dict[str, Any]]:
-    """Return the files of a table; those of a table in parts are put together in a set."""
-    files = [_file(file) for file in table.files]
-    if len(files) == 1:
-        return files
-    together = {
-        "@type": "cr:FileSet",
-        "@id": _source_of(table),
-        "name": table.name,
-        "containedIn": [{"@id": file.path} for file in table.files],
-        "encodingFormat": _FORMATS,
-        "includes": "*.parquet",
-    }
-    return [*files, together]
 
 
 def _file(file: File) -> dict[str, Any]:
@@ -144,30 +128,36 @@ def _file(file: File) -> dict[str, Any]:
     }
 
 
-def _source_of(table: Table) -> str:
-    return table.files[0].path if len(table.files) == 1 else f"{table.name}-files"
+def _record_sets(table: Table) -> list[dict[str, Any]]:
+    """Return the records of a table: one set for each file, since readers open no table that lies in several files."""
+    if len(table.files) == 1:
+        return [_record_set(table, table.name, table.files[0])]
+    return [_record_set(table, f"{table.name}/{_stem(file)}", file) for file in table.files]
 
 
-def _record_set(table: Table) -> dict[str, Any]:
-    told: dict[str, Any] = {"@type": "cr:RecordSet", "@id": table.name, "name": table.name}
+def _stem(file: File) -> str:
+    return file.path.rsplit("/", 1)[-1].removesuffix(".parquet")
+
+
+def _record_set(table: Table, name: str, file: File) -> dict[str, Any]:
+    told: dict[str, Any] = {"@type": "cr:RecordSet", "@id": name, "name": name}
     told["description"] = table.description or f"Table {table.name}, {table.rows:,} rows."
-    names = [column.name for column in table.columns]
-    if f"{table.name}_id" in names:
-        told["key"] = {"@id": f"{table.name}/{table.name}_id"}
-    told["field"] = [_field(table, column) for column in table.columns]
+    key = f"{table.name}_id"  # the key of a table of the OMOP CDM
+    if key in [column.name for column in table.columns]:
+        told["key"] = {"@id": f"{name}/{key}"}
+    told["field"] = [_field(name, file, column) for column in table.columns]
     return told
 
 
-def _field(table: Table, column: Column) -> dict[str, Any]:
+def _field(record_set: str, file: File, column: Column) -> dict[str, Any]:
     kind, is_list = _data_type(column.type)
-    source = {"fileObject" if len(table.files) == 1 else "fileSet": {"@id": _source_of(table)}}
     told: dict[str, Any] = {
         "@type": "cr:Field",
-        "@id": f"{table.name}/{column.name}",
+        "@id": f"{record_set}/{column.name}",
         "name": column.name,
         "description": column.description or wording.title(column.name),
         "dataType": kind,
-        "source": {**source, "extract": {"column": column.name}},
+        "source": {"fileObject": {"@id": file.path}, "extract": {"column": column.name}},
     }
     return {**told, "isArray": True, "arrayShape": "-1"} if is_list else told
 

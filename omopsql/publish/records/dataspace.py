@@ -11,28 +11,29 @@ from omopsql.publish.about import About
 from omopsql.publish.facts import Edition
 
 from . import odrl
+from .rdf import part_of
 
 CONTEXT = "https://w3id.org/dspace/2025/1/context.jsonld"
 
 
 def catalog(about: About, edition: Edition) -> dict[str, Any]:
-    """Return a catalogue of one data set, as the protocol's ``Catalog`` message.
+    """Return a catalogue of one data set, as the protocol's ``Catalog`` message; of none when it was retracted.
 
     Without a connector in ``about.yaml`` (dataspace), the service is the page where the data are applied for.
     """
     service = {
-        "@id": f"{about.address}:service",
+        "@id": part_of(about.address, "service"),
         "@type": "DataService",
         "endpointURL": about.dataspace.endpoint if about.dataspace else about.access_url,
     }
-    return {
-        "@context": [CONTEXT, {"dcat": "http://www.w3.org/ns/dcat#", "dct": "http://purl.org/dc/terms/"}],
-        "@id": f"{about.address}:catalog",
+    told = {
+        "@context": [CONTEXT],
+        "@id": part_of(about.address, "catalog"),
         "@type": "Catalog",
         "participantId": about.dataspace.participant if about.dataspace else _participant(about),
         "service": [service],
-        "dataset": [_dataset(about, edition, service)],
     }
+    return told if edition.retracted else {**told, "dataset": [_dataset(about, edition, service)]}
 
 
 def _dataset(about: About, edition: Edition, service: dict[str, Any]) -> dict[str, Any]:
@@ -47,15 +48,10 @@ def _dataset(about: About, edition: Edition, service: dict[str, Any]) -> dict[st
         "dct:type": {"@id": "http://publications.europa.eu/resource/authority/dataset-type/SYNTHETIC_DATA"},
         "dcat:keyword": list(about.keywords),
         "dcat:version": edition.version,
-        "hasPolicy": [{"@id": offer_id(about), "@type": "Offer", **odrl.rules(about)}],
+        "hasPolicy": [{"@id": part_of(about.address, "offer"), "@type": "Offer", **odrl.rules(about)}],
         "distribution": [{"@type": "Distribution", "format": "HttpData-PULL", "accessService": service}],
     }
     return {name: value for name, value in told.items() if value}
-
-
-def offer_id(about: About) -> str:
-    """Return the identifier of the offer."""
-    return f"{about.address}:offer"
 
 
 def _participant(about: About) -> str:

@@ -9,7 +9,6 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,6 @@ def _asset(asset_id: str, about: About, facts: Facts, edition: Edition) -> dict[
         "@type": "Asset",
         "@id": asset_id,
         "properties": {
-            "id": asset_id,
             "name": about.title,
             "description": about.description,
             "version": edition.version,
@@ -124,45 +122,61 @@ def send(url: str, key: str | None, folder: Path) -> list[Sent]:
     ``url`` is the address of the API, as ``https://connector.example/management``; ``key`` goes into the header
     ``X-Api-Key``; ``folder`` is the release. Raises OmopsqlError when the connector cannot be reached or refuses.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise OmopsqlError(f"{url} is no address of a connector: write one that begins with https://")
-    base = re.sub(r"/v3$", "", url.rstrip("/")) + "/v3/"
-    return [_send(lambda method, path, body: _call(method, base + path, key, body), folder, one) for one in BODIES]
+    api = _Api(url, key)
+    return [_send(api, folder, body) for body in BODIES]
 
 
-def _send(call: Callable[[str, str, bytes], int], folder: Path, body: _Body) -> Sent:
+def withdraw(url: str, key: str | None, identifier: str) -> Sent:
+    """Delete the contract definition of a data set, so that nobody can negotiate for it; agreements that stand, stand.
+
+    ``identifier`` is that of ``about.yaml``. The outcome is ``deleted``, or ``absent`` when the connector has none.
+    Raises OmopsqlError when the connector cannot be reached or refuses.
+    """
+    contract = f"{_slug(identifier)}-contract"
+    status = _Api(url, key).call("DELETE", f"contractdefinitions/{quote(contract, safe='')}", allowed=404)
+    return Sent("contract-definition.json", contract, "absent" if status == 404 else "deleted")
+
+
+def _send(api: _Api, folder: Path, body: _Body) -> Sent:
     file = folder / FOLDER / body.file
     try:
         content = file.read_bytes()
         identifier = str(json.loads(content)["@id"])
     except (OSError, ValueError, KeyError) as error:
         raise OmopsqlError(f"{file} is no body for a connector: publish {folder} again") from error
-    if call("POST", body.collection, content) == 409:  # it is there already
-        call("PUT", body.replacement(identifier), content)
+    if api.call("POST", body.collection, content, allowed=409) == 409:  # it is there already
+        api.call("PUT", body.replacement(identifier), content)
         return Sent(body.file, identifier, "replaced")
     return Sent(body.file, identifier, "created")
 
 
-def _call(method: str, address: str, key: str | None, body: bytes) -> int:
-    """Return the status of an answer: 2xx, or 409 to a POST."""
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if key:
-        headers["X-Api-Key"] = key
-    request = urllib.request.Request(address, data=body, headers=headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        if error.code == 409 and method == "POST":
-            return 409
-        hint = "; is the API key right?" if error.code in (401, 403) else ""
-        raise OmopsqlError(
-            f"the connector refused {method} {address} with status {error.code}: {_reason(error)}{hint}"
-        ) from error
-    except OSError as error:
-        raise OmopsqlError(
-            f"the connector at {address} cannot be reached: {getattr(error, 'reason', error)}"
-        ) from error
+class _Api:
+    """The management API of a connector, at an address that may or may not end with its version."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise OmopsqlError(f"{url} is no address of a connector: write one that begins with https://")
+        self.base = re.sub(r"/v3$", "", url.rstrip("/")) + "/v3/"
+        self.headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if key:
+            self.headers["X-Api-Key"] = key
+
+    def call(self, method: str, path: str, body: bytes | None = None, allowed: int | None = None) -> int:
+        """Return the status of an answer: 2xx, or the one that is allowed besides."""
+        address = self.base + path
+        request = urllib.request.Request(address, data=body, headers=self.headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            if error.code == allowed:
+                return error.code
+            hint = "; is the API key right?" if error.code in (401, 403) else ""
+            told = f"the connector refused {method} {address} with status {error.code}: {_reason(error)}{hint}"
+            raise OmopsqlError(told) from error
+        except OSError as error:
+            why = getattr(error, "reason", error)
+            raise OmopsqlError(f"the connector at {address} cannot be reached: {why}") from error
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -29,11 +29,11 @@ def log(about: About, facts: Facts, evidence: Sequence[Evidence], edition: Editi
         "@context": _CONTEXT,
         "@graph": [
             _release(about, facts, edition),
-            *_files(about, facts),
+            *_files(facts),
             *_reports(about, evidence),
-            _generation(about, facts),
-            _model(about, facts),
-            _learning(about, facts),
+            _generation(facts),
+            _model(facts),
+            _learning(facts),
             *_policy(facts),
             *_agents(about, facts),
         ],
@@ -51,7 +51,7 @@ def _release(about: About, facts: Facts, edition: Edition) -> dict[str, Any]:
     return told
 
 
-def _files(about: About, facts: Facts) -> list[dict[str, Any]]:
+def _files(facts: Facts) -> list[dict[str, Any]]:
     return [
         _entity(_file_id(file.path), file.path)
         | {"prov:wasGeneratedBy": {"@id": "#generation"}, "schema:sha256": file.sha256}
@@ -68,7 +68,7 @@ def _reports(about: About, evidence: Sequence[Evidence]) -> list[dict[str, Any]]
     ]
 
 
-def _generation(about: About, facts: Facts) -> dict[str, Any]:
+def _generation(facts: Facts) -> dict[str, Any]:
     made = facts.generation
     return {
         "@id": "#generation",
@@ -80,12 +80,12 @@ def _generation(about: About, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _model(about: About, facts: Facts) -> dict[str, Any]:
+def _model(facts: Facts) -> dict[str, Any]:
     model = _entity(f"urn:sha256:{facts.generation.model_sha256}", "Model: statistics, and no row of a person")
     return model | {"prov:wasGeneratedBy": {"@id": "#learning"}, "schema:sha256": facts.generation.model_sha256}
 
 
-def _learning(about: About, facts: Facts) -> dict[str, Any]:
+def _learning(facts: Facts) -> dict[str, Any]:
     made = facts.generation
     said = {
         "method": made.method,

@@ -47,8 +47,7 @@ class Description:
 
     def part(self, *names: str) -> str:
         """Return the address of a part of the thing, as ``…#column-person.person_id``."""
-        joint = "-" if "#" in self.address else "#"
-        return self.address + joint + "-".join(quote(name, safe="") for name in names)
+        return part_of(self.address, *names)
 
     def node(self, address: str, *classes: str) -> URIRef:
         """Return a node, and say of which classes it is."""
@@ -81,6 +80,12 @@ class Description:
         context = {name: address for name, address in PREFIXES.items() if name != "rdf"}
         told = json.loads(self.graph.serialize(format="json-ld", context=context, auto_compact=True))
         return json.dumps(_ordered(told), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def part_of(address: str, *names: str) -> str:
+    """Return the address of a part of what is at an address, as ``…#offer``."""
+    joint = "-" if "#" in address else "#"
+    return address + joint + "-".join(quote(name, safe="") for name in names)
 
 
 def empty_graph() -> Graph:
