@@ -48,11 +48,14 @@ BODIES = (
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a body: its file, its identifier, and ``created`` or ``replaced``."""
+    """What became of a body: its file, its identifier, and ``created``, ``replaced``, ``deleted`` or ``absent``."""
 
     file: str
     identifier: str
     outcome: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.identifier} {self.outcome}"
 
 
 def bodies(about: About, facts: Facts, edition: Edition) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from omopsql.publish.about import About, Agent, Period
 from omopsql.publish.facts import Column, Edition, Evidence, Facts, Table
 
 from . import codelists, wording
-from .rdf import Description, count, day, iri, plain, truth, words
+from .rdf import Description, count, day, duration, iri, plain, truth, words
 
 if TYPE_CHECKING:
     from rdflib import URIRef
@@ -142,6 +142,7 @@ def _count(record: Description, dataset: URIRef, about: About, facts: Facts) -> 
     if facts.first_day or facts.last_day:
         covered = _period(record, "coverage", Period(facts.first_day, facts.last_day))
         record.say(dataset, "dct:temporal", covered)
+        record.say(dataset, "dcat:temporalResolution", duration("P1D"))  # the OMOP CDM tells days
 
 
 def _trace(record: Description, dataset: URIRef, about: About, facts: Facts, edition: Edition) -> None:

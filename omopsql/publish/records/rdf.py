@@ -136,6 +136,13 @@ def day(when: date | None) -> Literal | None:
     return None if when is None else Literal(when.isoformat(), datatype=iri("xsd:date"))
 
 
+def duration(text: str) -> Literal:
+    """Return a length of time, as ``P1D``."""
+    from rdflib import Literal
+
+    return Literal(text, datatype=iri("xsd:duration"))
+
+
 def truth(value: bool) -> Literal:
     """Return true or false."""
     from rdflib import Literal
