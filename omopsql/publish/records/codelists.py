@@ -58,7 +58,7 @@ def member(codelist: str, code: str) -> Member:
 
 @cache
 def _coding_systems() -> dict[str, str]:
-    return {row["vocabulary_id"]: row["code"] for row in _rows("coding_systems.csv")}
+    return {row["vocabulary_id"]: row["code"] for row in _rows("eu_coding_systems.csv")}
 
 
 def coding_system(vocabulary_id: str) -> str:
