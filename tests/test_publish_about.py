@@ -123,6 +123,8 @@ def test_template_is_all_comments() -> None:
 
 def test_address() -> None:
     assert release.about().address == "https://hospital.example/data/diabetes"
+    page = "landing_page: https://hospital.example/data/diabetes"
+    assert release.about(more=page).address == "https://hospital.example/data/diabetes#dataset"
     minimal = release.MINIMAL.format(access="PUBLIC").replace("https://hospital.example/data/diabetes", "clinic/2026")
     assert about_file.parse(minimal).address == "https://hospital.example/data/apply#clinic-2026"
 

@@ -95,7 +95,8 @@ def test_least_and_most_that_can_be_said_are_valid(facts: Facts, access: str) ->
     assert told(described(facts, access)) == []
     full = healthdcat.describe(release.full_about(access), facts, release.EVIDENCE, release.edition())
     assert told(full) == []
-    assert len(list(full.graph.subjects(iri("rdf:type"), iri("dcat:Dataset")))) == 1
+    (dataset,) = full.graph.subjects(iri("rdf:type"), iri("dcat:Dataset"))
+    assert list(full.graph.objects(dataset, iri("rdf:type"))) == [iri("dcat:Dataset")]
     assert (None, None, iri("dcat:Catalog")) not in full.graph
 
 
@@ -403,7 +404,7 @@ def test_dataspace_offer(written: Path) -> None:
     (service,) = told["service"]
     assert service["@type"] == "DataService" and service["endpointURL"].endswith("/api/dsp") and service["@id"]
     (dataset,) = told["dataset"]
-    assert dataset["@type"] == "Dataset" and dataset["@id"] == "https://hospital.example/data/diabetes"
+    assert dataset["@type"] == "Dataset" and dataset["@id"] == "https://hospital.example/data/diabetes#dataset"
     (distribution,) = dataset["distribution"]
     assert distribution["format"] == "HttpData-PULL" and distribution["accessService"] == service
     (offer,) = dataset["hasPolicy"]

@@ -85,11 +85,21 @@ class About:
 
     @property
     def address(self) -> str:
-        """The address that names the data set: its identifier where that is one, else a part of a page about it."""
-        if _is_address(self.identifier) or self.identifier.startswith("urn:"):
+        """The address that names the data set: its identifier where that is one, else a part of a page about it.
+
+        A page is not the data set that it tells of, so an identifier that is a page's address gives a part of it, too.
+        """
+        is_address = _is_address(self.identifier) or self.identifier.startswith("urn:")
+        if is_address and self.identifier not in self._pages:
             return self.identifier
-        page = self.landing_page or self.access_url
-        return f"{page.split('#')[0]}#{re.sub(r'[^A-Za-z0-9._~-]+', '-', self.identifier)}"
+        page = self.identifier if is_address else self.landing_page or self.access_url
+        part = "dataset" if is_address else re.sub(r"[^A-Za-z0-9._~-]+", "-", self.identifier)
+        return f"{page.split('#')[0]}#{part}"
+
+    @property
+    def _pages(self) -> set[str | None]:
+        agents = (self.health_data_access_body, self.publisher, self.contact, self.holder)
+        return {self.landing_page, *self.documentation, *(agent.page for agent in agents if agent)}
 
 
 class _WrongError(ValueError):
