@@ -56,7 +56,7 @@ def copy(synthetic: Synthetic, folder: Path, marks: Mapping[str, str]) -> tuple[
     for target in targets.values():
         target.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
-        copied = list(pool.map(lambda pair: copy_marked(*pair, dict(marks)), targets.items()))
+        copied = list(pool.map(lambda file: copy_marked(file, targets[file], dict(marks)), targets))
     done = dict(zip(targets, copied, strict=True))
     files = [_file(folder, targets[file], one.bytes, one.sha256) for file, one in done.items()]
     tables = tuple(Held(held.table, tuple(targets[file] for file in held.files)) for held in synthetic.tables)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omopsql.errors import OmopsqlError, first_line
 
@@ -89,7 +89,7 @@ def is_signed(key: Ed25519PublicKey, content: bytes, signature: bytes) -> bool:
     return base64.b64encode(raw) + b"\n" == signature  # base64 leaves bits of the last letter open
 
 
-def _serialization():  # type: ignore[no-untyped-def]
+def _serialization() -> Any:
     try:
         from cryptography.hazmat.primitives import serialization
     except ImportError as error:
@@ -97,7 +97,7 @@ def _serialization():  # type: ignore[no-untyped-def]
     return serialization
 
 
-def _ed25519():  # type: ignore[no-untyped-def]
+def _ed25519() -> Any:
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,12 @@ PUBLISHED, FORCED, RETRACTED = "published", "forced", "retracted"
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a release was published: the verdict, the reasons against it, and why it was forced all the same."""
+    """Whether a release was published: the verdict, the reasons against it, why it was forced, and who approved."""
 
     verdict: str
     reasons: tuple[str, ...] = ()
     force: str | None = None
+    approved_by: tuple[str, ...] = ()
 
 
 def seal(
@@ -87,7 +88,7 @@ def generation_of(told: Mapping[str, Any]) -> Generation | None:
     return Generation(model_sha256=found.pop("sha256"), **found)
 
 
-def written(told: Mapping[str, Any]) -> bytes:
+def written(told: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """Write JSON with sorted keys, so that equal content is equal bytes."""
     return (json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 

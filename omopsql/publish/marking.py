@@ -133,7 +133,7 @@ def _generation(table: pa.Table, method: str, seed: int, learned: int, min_cell:
         epsilon=about.get("epsilon"),
         delta=about.get("delta"),
         omopsql=omopsql.__version__,
-        policy_sha256=about.get("policy_sha256"),
+        policy_sha256=about.get("policy"),
     )
 
 
