@@ -13,8 +13,10 @@ from .fit import fit
 from .functions import functions
 from .harmonize import harmonize
 from .merge import merge
+from .publish import publish
 from .query import query
 from .synthesize import synthesize
+from .verify import verify
 from .vocabulary import vocabulary
 
 
@@ -43,5 +45,19 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate, query, functions, completion):
+for verb in (
+    demo,
+    vocabulary,
+    harmonize,
+    check,
+    fit,
+    merge,
+    synthesize,
+    evaluate,
+    publish,
+    verify,
+    query,
+    functions,
+    completion,
+):
     main.add_command(verb)

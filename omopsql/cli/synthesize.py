@@ -185,7 +185,7 @@ def _write_rows(
     form = next(form for suffix, form in _FORMATS.items() if output.name.lower().endswith(suffix))
     sample = f"FROM omopsql.copula_sample({literal(model)}, {rows}, seed := {seed}, given := {struct(given)})"
     with completed(output) as part:
-        write = f"COPY ({sample}) TO {literal(str(part))} ({form})"
+        write = f"COPY ({sample}) TO {literal(str(part))} ({form}{_marks(con, model, seed, form)})"
         try:
             watched(con, lambda: con.execute(write), f"Writing {output}")
         except duckdb.Error:
@@ -194,3 +194,16 @@ def _write_rows(
                 raise click.BadParameter(told, param_hint="'-o'") from None
             raise
     click.echo(f"Wrote {rows:,} rows to {output}", err=True)
+
+
+def _marks(con: duckdb.DuckDBPyConnection, model: str, seed: int, form: str) -> str:
+    """The option that marks a Parquet file as synthetic. CSV has no place for it."""
+    from omopsql import OmopsqlError
+    from omopsql.publish.marking import generation_of_model, marks, marks_sql
+
+    if form != _FORMATS[".parquet"]:
+        return ""
+    try:
+        return f", {marks_sql(marks(generation_of_model(con, model, seed)))}"
+    except OmopsqlError:
+        return ""  # that it is no model, the query tells

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omopsql import __version__
+from omopsql.publish.synthetic import judged
 from omopsql.quoting import identifier, literal
 
 from .advice import of_report
@@ -100,6 +101,7 @@ def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, fo
         "omopsql": __version__,
         "evaluated": when,
         "asked": asdict(asked),
+        "judged": judged(asked.synthetic),
         "advice": [{"advice": one.advice, "words": one.words, **asdict(one)} for one in evaluated.advice],
         "metrics": rows,
     }

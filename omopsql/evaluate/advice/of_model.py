@@ -23,7 +23,7 @@ def of_hospital(table: pa.Table, name: str) -> Iterator[Advice]:
     """Yield advice on a model of a whole CDM."""
     sums = Sums.from_table(table, name)
     header = Header.of(sums, name)
-    yield from _persons(header.persons, "persons")
+    yield from of_learned(header.persons, "persons")
     keys, n = sums.get(PERSONS, 2)
     near = keys[n < _NEAR * header.min_cell]
     if len(near):
@@ -39,7 +39,7 @@ def of_hospital(table: pa.Table, name: str) -> Iterator[Advice]:
 def of_table(table: pa.Table, name: str) -> Iterator[Advice]:
     """Yield advice on a model of one table."""
     model = Model.from_table(table, name)
-    yield from _persons(model.rows, "rows")
+    yield from of_learned(model.rows, "rows")
     if model.method == "independent":
         yield Advice("no_association", evidence="method independent")
     lost = [margin.column.name for margin in model.margins if margin.column.kind not in LEARNED]
@@ -48,7 +48,8 @@ def of_table(table: pa.Table, name: str) -> Iterator[Advice]:
     yield Advice("without_noise", evidence=f"every cell holds at least {model.min_cell} rows")
 
 
-def _persons(persons: int, what: str) -> Iterator[Advice]:
+def of_learned(persons: int, what: str) -> Iterator[Advice]:
+    """Yield advice on how many persons or rows a model learned from."""
     if persons < _FEW:
         rule = "too_few_persons" if persons < _TOO_FEW else "few_persons"
         yield Advice(rule, evidence=f"the model learned from {persons:,} {what}")

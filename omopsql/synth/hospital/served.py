@@ -23,6 +23,7 @@ from omopsql.harmonize.current_vocabulary import SCHEMA as VOCABULARY
 from omopsql.harmonize.derive import derived_sql
 from omopsql.quoting import identifier
 from omopsql.session import CATALOG
+from omopsql.synth.digest import digest
 from omopsql.transport import persons as transport
 
 from . import tables
@@ -200,16 +201,9 @@ def open_hospital(cursor: duckdb.DuckDBPyConnection, model: str) -> tuple[Hospit
     Returns it with a digest of the model. Raises OmopsqlError when it is none, or private.
     """
     table = read_table(cursor, model)
-    digest = _digest(table)
-    if digest not in _compiled:
-        _compiled[digest] = Hospital(table, model)
+    told = digest(table)
+    if told not in _compiled:
+        _compiled[told] = Hospital(table, model)
         while len(_compiled) > _RECENT:
             _compiled.popitem(last=False)
-    return _compiled[digest], digest
-
-
-def _digest(table: pa.Table) -> str:
-    digest = hashlib.sha256()
-    for batch in table.combine_chunks().to_batches():
-        digest.update(batch.serialize())
-    return digest.hexdigest()
+    return _compiled[told], told

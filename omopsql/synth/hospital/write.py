@@ -1,4 +1,4 @@
-"""A synthetic hospital on disk: every table as Parquet, sorted by person, complete or not at all.
+"""A synthetic hospital on disk: every table as Parquet, sorted by person, marked as synthetic, complete or not at all.
 
 Persons are made in batches, each life once for all tables. A batch is one row group of every table; so many batches
 that the largest table reaches the wanted rows are a part, one file of every table. A run that was broken off goes on
@@ -30,6 +30,7 @@ from omopsql.harmonize.current_vocabulary import folder_in_use
 from omopsql.harmonize.folders import refuse_foreign
 from omopsql.harmonize.vocabulary import open_vocabulary
 from omopsql.harmonize.vocabulary_files import open_files, typed_sql
+from omopsql.publish.marking import generation_of_model, marks, marks_sql, sha256_of
 from omopsql.quoting import identifier, literal
 
 from .given import read_wishes
@@ -93,7 +94,8 @@ def synthesize(
     hospital, digest = open_hospital(con, model)
     synthetic = Synthetic(hospital, digest, persons, seed, read_wishes(hospital.items, given, shares))
     request = Request(digest, persons, seed, given, shares, rows_a_file, vocabulary)
-    writing = Writing(con, synthetic, request, output.with_name(f".{output.name}.part"))
+    told = marks(generation_of_model(con, model, seed))
+    writing = Writing(con, synthetic, request, output.with_name(f".{output.name}.part"), told)
     written = writing.run(progress)
     progress(f"Finishing {output}")
     if is_database:
@@ -113,12 +115,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Writing:
-    """One run: what is written, and the folder where it grows."""
+    """One run: what is written, the folder where it grows, and what each file says of itself."""
 
     con: duckdb.DuckDBPyConnection
     synthetic: Synthetic
     request: Request
     folder: Path
+    marks: dict[str, str]
 
     def run(self, progress: Progress) -> Written:
         """Write what is not there yet, and return what there is then."""
@@ -127,7 +130,8 @@ class Writing:
             if not self._is_done(part):
                 self._write_part(part, progress)
         for name in self._tables_without_persons:
-            pq.write_table(self.synthetic.rows(name, np.zeros(0, np.int64)), self.folder / f"{name}.parquet")
+            with _Growing(self.folder / f"{name}.parquet", self.marks) as file:
+                file.write(self.synthetic.rows(name, np.zeros(0, np.int64)))
         self._write_vocabulary(progress)
         self._name_single_files()
         return self._finish()
@@ -195,7 +199,10 @@ class Writing:
     def _write_persons(self, part: Part, progress: Progress) -> dict[str, int]:
         """Write the tables of persons, all at a time: the next lives are made while the last ones are written."""
         with ExitStack() as stack, ThreadPoolExecutor() as pool:
-            files = {name: stack.enter_context(_Growing(self._file(name, part))) for name in self._tables_of_persons}
+            files = {
+                name: stack.enter_context(_Growing(self._file(name, part), self.marks))
+                for name in self._tables_of_persons
+            }
             pending: list[Any] = []
             for numbers in part.batches:
                 progress(f"Making person {numbers[0] if len(numbers) else 0:,} of {self.request.persons:,}")
@@ -219,7 +226,7 @@ class Writing:
             reads |= {table: f"FROM {opened.relation(table)}" for table in ERAS_OF_DRUGS[name]}
         inputs = ", ".join(f"{identifier(table)} AS ({sql})" for table, sql in reads.items())
         query = f"WITH {inputs} FROM ({era_sql(name)})"
-        return _copy(self.con, query, self._file(name, part))
+        return _copy(self.con, query, self._file(name, part), self.marks)
 
     def _write_vocabulary(self, progress: Progress) -> None:
         """Link the Parquet files of the vocabulary, where the disk can, and convert others."""
@@ -230,7 +237,7 @@ class Writing:
             if name in VOCABULARY_TABLES and not target.exists():
                 progress(f"Taking over {name}")
                 if file.is_text or not _linked(file.path, target):
-                    _copy(self.con, typed_sql(file), target)
+                    _copy(self.con, typed_sql(file), target, {})
 
     def _name_single_files(self) -> None:
         """A table of one file is that file, and no folder."""
@@ -250,16 +257,29 @@ class Writing:
             rows[name] = pq.read_metadata(self.folder / f"{name}.parquet").num_rows
         missing = [name for name in self.synthetic.tables if name not in rows]
         notes = [f"without a vocabulary there is no {name}" for name in missing]
-        told = {**asdict(self.request), "rows": rows, "notes": notes}
+        told = {**asdict(self.request), "rows": rows, "notes": notes, "files": self._hashes()}
         (self.folder / EVIDENCE / MANIFEST).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         return Written(rows, notes)
+
+    def _hashes(self) -> dict[str, str]:
+        """The SHA-256 of each file of synthetic data: a later change shows."""
+        made = [path for path in sorted(self.folder.rglob("*.parquet")) if self._is_made(path)]
+        with ThreadPoolExecutor() as pool:
+            return {
+                path.relative_to(self.folder).as_posix(): digest
+                for path, digest in zip(made, pool.map(sha256_of, made), strict=True)
+            }
+
+    def _is_made(self, path: Path) -> bool:
+        return path.relative_to(self.folder).parts[0].removesuffix(".parquet") in self.synthetic.tables
 
 
 class _Growing:
     """A Parquet file that grows by row groups. Concepts and texts are kept as dictionaries, keys and times as steps."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marks: dict[str, str]) -> None:
         self._path = path
+        self._marks = marks
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
 
@@ -278,6 +298,7 @@ class _Growing:
             self._writer = pq.ParquetWriter(
                 self._path, rows.schema, use_dictionary=repeated, column_encoding=rising, **_PARQUET
             )
+            self._writer.add_key_value_metadata(self._marks)
         self._writer.write_table(rows, row_group_size=max(len(rows), 1))
         self.rows += len(rows)
 
@@ -286,8 +307,9 @@ def _is_stepped(arrow_type: pa.DataType) -> bool:
     return pa.types.is_int64(arrow_type) or pa.types.is_date32(arrow_type) or pa.types.is_timestamp(arrow_type)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    written = con.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)").fetchall()
+def _copy(con: duckdb.DuckDBPyConnection, query: str, path: Path, marks: dict[str, str]) -> int:
+    told = f", {marks_sql(marks)}" if marks else ""
+    written = con.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd{told})").fetchall()
     return int(written[0][0])
 
 
