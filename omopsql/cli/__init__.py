@@ -13,6 +13,7 @@ from .fit import fit
 from .functions import functions
 from .harmonize import harmonize
 from .merge import merge
+from .policy import policy
 from .query import query
 from .synthesize import synthesize
 from .vocabulary import vocabulary
@@ -43,5 +44,18 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate, query, functions, completion):
+for verb in (
+    demo,
+    vocabulary,
+    harmonize,
+    check,
+    fit,
+    merge,
+    synthesize,
+    evaluate,
+    policy,
+    query,
+    functions,
+    completion,
+):
     main.add_command(verb)

@@ -59,7 +59,12 @@ class Model:
 
     def to_table(self) -> pa.Table:
         """Write the model as its table."""
-        about: dict[str, Any] = {"format": FORMAT, "omopsql": omopsql.__version__, "method": self.method, "min_cell": self.min_cell}
+        about: dict[str, Any] = {
+            "format": FORMAT,
+            "omopsql": omopsql.__version__,
+            "method": self.method,
+            "min_cell": self.min_cell,
+        }
         if self.policy is not None:
             about["policy"] = self.policy
         rows: list[Row] = [("model", [], [], json.dumps(about), self.rows)]

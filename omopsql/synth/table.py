@@ -88,7 +88,9 @@ def _fit_under(
     withheld = policy.withheld(source, resolve(cursor, source).columns)
     for name in withheld:
         if columns.get(name, _SKIP) != _SKIP:
-            raise OmopsqlError(f"columns: {policy.name} does not allow {name!r} to be learned; leave it out, or skip it")
+            raise OmopsqlError(
+                f"columns: {policy.name} does not allow {name!r} to be learned; leave it out, or skip it"
+            )
     skipped = Options(columns | dict.fromkeys(withheld, _SKIP))
     model = _fit(cursor, source, skipped, method, policy.least(min_cell))
     margins = [_withheld(one) if one.column.name in withheld else one for one in model.margins]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from omopsql.errors import OmopsqlError
 from omopsql.evaluate.verdicts import HIGHER, LOOK, LOWER, PASS, PRIVACY, Kind, kinds
@@ -119,7 +120,9 @@ def _lists(found: dict[str, Value], key: str) -> tuple[list[Value], list[Value] 
 def _table(value: Value) -> str:
     name = value.text().lower()
     if name in VOCABULARY_TABLES:
-        raise value.wrong(f"{name} is a table of the vocabulary, which holds no patient and is never learned; strike it")
+        raise value.wrong(
+            f"{name} is a table of the vocabulary, which holds no patient and is never learned; strike it"
+        )
     if name not in columns_of_cdm():
         raise value.unknown("table of the CDM", name, columns_of_cdm())
     return name
@@ -234,7 +237,8 @@ def _bound(kind: Kind, value: Value) -> Bound:
     found = value.entries(("at_most", "at_least", "within"))
     if list(found) != [side]:
         raise value.wrong(f"of {kind.metric} {_BETTER[kind.better]}: write {{{side}: NUMBER}}, pass, or look")
-    return Bound(kind.metric, **{side: found[side].number()})
+    limit: dict[str, Any] = {side: found[side].number()}
+    return Bound(kind.metric, **limit)
 
 
 _BETTER = {LOWER: "lower is better", HIGHER: "higher is better", "near": "what is near the reference is better"}

@@ -11,6 +11,7 @@ from omopsql.errors import OmopsqlError, first_line
 
 _NUMBER, _WHOLE, _TRUTH = "tag:yaml.org,2002:float", "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_FEW = 30  # names that fit into a message
 _KINDS = {"scalar": "a single value", "sequence": "a list", "mapping": "keys with values"}
 
 
@@ -61,8 +62,8 @@ class Value:
     def unknown(self, what: str, name: str, known: Iterable[str]) -> OmopsqlError:
         """Write the error for a name that is none of those known, with the one that may have been meant."""
         choice = list(known)
-        near = get_close_matches(name, choice, 1)
-        few = f"known are {', '.join(choice)}" if len(choice) <= 12 else ""
+        near = get_close_matches(name, choice, 1) or [one for one in choice if name in one]
+        few = f"known are {', '.join(choice)}" if len(choice) <= _FEW else ""
         told = f"write {near[0]}" if near else few or "see the commented policy of omopsql policy init"
         return self.wrong(f"there is no {what} {name!r}; {told}")
 
@@ -132,7 +133,9 @@ def compose(text: str, file: str) -> Value:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark is not None else ""
-        raise OmopsqlError(f"{file}{where} is no YAML: {getattr(error, 'problem', None) or first_line(error)}") from error
+        raise OmopsqlError(
+            f"{file}{where} is no YAML: {getattr(error, 'problem', None) or first_line(error)}"
+        ) from error
     if node is None:
         raise OmopsqlError(f"{file} is empty; omopsql policy init -o {file} writes a commented one")
     return Value(node, file, "")

@@ -11,9 +11,8 @@ import pyarrow as pa
 from omopsql.evaluate.advice.rules import NO, Advice
 from omopsql.evaluate.advice.rules import WORST_FIRST as WORST_ADVICE_FIRST
 from omopsql.evaluate.verdicts import FAIL, HIGHER, LOOK, NOT_COMPUTED, PASS, PRIVACY, kinds
-from omopsql.harmonize.cdm import VERSIONS, Field, tables
+from omopsql.harmonize.cdm import VERSIONS, tables
 from omopsql.publish.facts import Facts, Generation
-from omopsql.quality.checks import check_types
 
 from .rules import Bound, Policy, columns_of_cdm
 
@@ -32,7 +31,7 @@ def reasons(
     purposes: Sequence[str],
 ) -> Iterator[str]:
     """Yield the reasons: who decides, what the data are, how they were made, and what evaluation found."""
-    evaluated = rows.to_pylist() if isinstance(rows, pa.Table) else rows
+    evaluated: Sequence[Row] | None = rows.to_pylist() if isinstance(rows, pa.Table) else rows
     if facts is not None:
         yield from _decisions(policy, approved_by, purposes)
         yield from _making(policy, facts.generation)
@@ -104,11 +103,9 @@ def _withholds(policy: Policy, is_cdm: bool, table: str, column: str) -> bool:
     """Whether a column must be empty. One that the CDM requires holds 0 where nothing was learned."""
     if not is_cdm:
         return policy.table.withholds(table, column)
-    is_required = any(tables(version).get(table, {}).get(column, _FREE).is_required for version in VERSIONS)
+    fields = (tables(version).get(table, {}).get(column) for version in VERSIONS)
+    is_required = any(field is not None and field.is_required for field in fields)
     return not is_required and policy.cdm.withholds(table, column)
-
-
-_FREE = Field("", "", 0, "", False, False, None, None, None)
 
 
 def _age(policy: Policy, evaluated_at: datetime | None, now: datetime) -> Iterator[str]:
@@ -142,7 +139,10 @@ def _bounds(bounds: Iterable[Bound], rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _missed(bound: Bound, row: Row) -> Iterator[str]:
-    """How a row misses its bound. Of an attack the worse end of the interval counts: one without power proves nothing."""
+    """How a row misses its bound.
+
+    Of an attack the worse end of the interval counts: an attack without power proves nothing.
+    """
     name = " ".join(filter(None, (bound.metric, row["table_name"], row["subject"])))
     kind = kinds()[bound.metric]
     if row["value"] is None or row["verdict"] == NOT_COMPUTED:
@@ -214,7 +214,7 @@ def _checks(policy: Policy, checks: Sequence[Row] | None) -> Iterator[str]:
             yield f"the check {name} was not run, and the policy asks for it"
         for check in of_name:
             if check["failed"] == 1:
-                yield f"the check {check['checkId']} failed: {check_types()[name].category}, {check_types()[name].severity}"
+                yield f"the check {check['checkId']} failed, and the policy asks for it"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -87,10 +87,10 @@ class Site:
         if not self.has(table):
             nulls = (f"CAST(NULL AS {_stored(field)}) AS {identifier(field.name)}" for field in fields.values())
             return f"SELECT {', '.join(nulls)} WHERE false"
-        return self.permitted.rows(table, fields.values(), self._everything(table))
+        return self.permitted.rows(table, fields.values(), self.everything(table))
 
-    def _everything(self, table: str) -> str:
-        """The SELECT of a table that the CDM holds, whatever may be read of it."""
+    def everything(self, table: str) -> str:
+        """Write the SELECT of a table that the CDM holds, what may not be read included, to tell how much that is."""
         opened = self.cdm.tables[table]
         selected = (
             f"{_cast(field, opened.families.get(field.name), opened.types.get(field.name))} AS {identifier(field.name)}"
@@ -109,7 +109,7 @@ class Site:
             select
             for name in self.cdm.tables
             if name in known and name not in VOCABULARY_TABLES
-            for select in self.permitted.codes(known[name].values(), self._everything(name))
+            for select in self.permitted.codes(known[name].values(), self.everything(name))
         ]
         self._create(permitted.CODES, " UNION ".join(codes) or "SELECT CAST(NULL AS VARCHAR) AS code WHERE false")
 
