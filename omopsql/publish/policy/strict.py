@@ -62,7 +62,8 @@ class Value:
     def unknown(self, what: str, name: str, known: Iterable[str]) -> OmopsqlError:
         """Write the error for a name that is none of those known, with the one that may have been meant."""
         choice = list(known)
-        near = get_close_matches(name, choice, 1) or [one for one in choice if name in one]
+        holding = sorted((one for one in choice if name in one), key=lambda one: not one.startswith(name))
+        near = get_close_matches(name, choice, 1) or holding
         few = f"known are {', '.join(choice)}" if len(choice) <= _FEW else ""
         told = f"write {near[0]}" if near else few or "see the commented policy of omopsql policy init"
         return self.wrong(f"there is no {what} {name!r}; {told}")

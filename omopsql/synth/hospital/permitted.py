@@ -2,7 +2,7 @@
 
 A record is left out when its own concept, or the source concept of its code, is denied. Elsewhere a denied concept is
 NULL, with all that says the same beside it: source value, source concept, value as text or number. A code that stands
-for a denied concept in any record is NULL wherever it stands.
+for a denied concept in any record, or for one that no list allows, is NULL wherever it stands.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from omopsql.harmonize.cdm import VOCABULARY_TABLES, Field, roles
 from omopsql.publish.policy.rules import Concept, OfCdm
 from omopsql.quoting import identifier
 
-DENIED, ADMITTED, CODES = "omopsql_denied", "omopsql_admitted", "omopsql_denied_codes"
+DENIED, ADMITTED = "omopsql_denied", "omopsql_admitted"
+CODES, SOURCES = "omopsql_denied_codes", "omopsql_denied_sources"
 LISTED = "omopsql_listed"
 
 _VISITS = ("visit_occurrence", "visit_detail")  # no list of concepts that are allowed is meant for them
@@ -45,7 +46,7 @@ class Permitted:
         known = list(fields)
         if self.rules.restricts_concepts and table not in VOCABULARY_TABLES:
             conditions = " AND ".join(self._conditions(table, known)) or "true"
-            select = f"{_replaced(self._values(table, known), select)} WHERE {conditions}"
+            select = _replaced(self._values(table, known), f"FROM ({select}) WHERE {conditions}")
         withheld = [field.name for field in known if self.rules.withholds(table, field.name)]
         return _replaced(((name, f"nullif({identifier(name)}, {identifier(name)})") for name in withheld), select)
 
@@ -59,13 +60,29 @@ class Permitted:
             conditions.append(f"{own} IN (FROM {ADMITTED})")
         return f"FROM ({select}) WHERE {' AND '.join(conditions)}"
 
-    def codes(self, fields: Iterable[Field], select: str) -> Iterator[str]:
-        """Write the SELECTs of the codes that stand beside denied concepts in a table."""
+    def codes(self, table: str, fields: Iterable[Field], select: str) -> Iterator[str]:
+        """Write the SELECTs of the codes that stand beside concepts which may not be learned in a table."""
         known = list(fields)
+        outside = self._outside(table, known)
         for field in known:
             beside = _beside(field, known)
             if field.name.endswith(_SOURCE_VALUE) and beside:
-                yield f"SELECT {identifier(field.name)} AS code FROM ({select}) WHERE {_any_denied(beside)}"
+                told = [_any_denied(beside), *(outside if beside[0] in self._own(table, known) else ())]
+                yield f"SELECT {identifier(field.name)} AS code FROM ({select}) WHERE {' OR '.join(told)}"
+
+    def sources(self, table: str, fields: Iterable[Field], select: str) -> Iterator[str]:
+        """Write the SELECT of the source concepts of a table's records that no list allows."""
+        known = list(fields)
+        for source in self._own(table, known)[1:]:
+            for outside in self._outside(table, known):
+                yield f"SELECT {identifier(source)} AS concept_id FROM ({select}) WHERE {outside}"
+
+    def _outside(self, table: str, fields: list[Field]) -> list[str]:
+        """Whether a record has a concept that is not among those allowed; nothing where all are."""
+        if not self._is_bound(table):
+            return []
+        concept = identifier(self._own(table, fields)[0])
+        return [f"({concept} <> 0 AND {concept} NOT IN (FROM {ADMITTED}))"]
 
     def _conditions(self, table: str, fields: list[Field]) -> Iterator[str]:
         own = self._own(table, fields)
@@ -86,6 +103,8 @@ class Permitted:
             denied = [_any_denied(beside)] if beside and beside[0] not in own else []
             if field.name.endswith(_SOURCE_VALUE):
                 denied.append(f"coalesce({identifier(field.name)}, '') IN (FROM {CODES})")
+            if field.name in own[1:]:
+                denied.append(f"coalesce({identifier(field.name)}, 0) IN (FROM {SOURCES})")
             if denied:
                 yield field.name, f"CASE WHEN {' OR '.join(denied)} THEN NULL ELSE {identifier(field.name)} END"
 
@@ -101,7 +120,8 @@ class Permitted:
 
     def _is_bound(self, table: str) -> bool:
         """Whether only listed concepts of the table are learned."""
-        return self.rules.admitted_concepts is not None and table not in (*_VISITS, "note")
+        is_list = self.rules.admitted_concepts is not None
+        return is_list and table in roles(self.version) and table not in (*_VISITS, "death")
 
 
 def listed(concepts: Iterable[Concept]) -> pa.Table:

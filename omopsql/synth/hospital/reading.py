@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache, cached_property
 
 import duckdb
@@ -104,14 +104,17 @@ class Site:
             permitted.need_vocabulary(policy.cdm, policy.name, self.cdm.name)
         self._look_up(permitted.DENIED, policy.cdm.denied_concepts)
         self._look_up(permitted.ADMITTED, policy.cdm.admitted_concepts or ())
+        told = {permitted.CODES: self.permitted.codes, permitted.SOURCES: self.permitted.sources}
+        for name, selects in told.items():
+            found = [one for table in self._declared() for one in selects(*table)]
+            self._create(name, " UNION ".join(found) or "SELECT NULL WHERE false")
+
+    def _declared(self) -> Iterator[tuple[str, Collection[Field], str]]:
+        """The tables that the CDM holds, the vocabulary's excepted: name, fields, and the SELECT of everything."""
         known = tables(self.version)
-        codes = [
-            select
-            for name in self.cdm.tables
-            if name in known and name not in VOCABULARY_TABLES
-            for select in self.permitted.codes(known[name].values(), self.everything(name))
-        ]
-        self._create(permitted.CODES, " UNION ".join(codes) or "SELECT CAST(NULL AS VARCHAR) AS code WHERE false")
+        for name in self.cdm.tables:
+            if name in known and name not in VOCABULARY_TABLES:
+                yield name, known[name].values(), self.everything(name)
 
     def _look_up(self, name: str, concepts: tuple[Concept, ...]) -> None:
         self._register(permitted.LISTED, permitted.listed(concepts))
