@@ -25,6 +25,8 @@ CREATE TABLE hospital_model AS FROM omopsql.cdm_fit('omopsql_demo/cdm');
 CREATE TABLE second_hospital_model AS FROM hospital_model;
 CREATE TABLE quality_results AS FROM omopsql.check_cdm('omopsql_demo/cdm');
 CREATE TABLE quality_thresholds AS SELECT 'measurePersonCompleteness' AS check_name, 100 AS threshold;
+COPY (SELECT '{policy: 1, learn: {min_cell: 20, cdm: {tables: {deny: [death]}}}}') TO 'policy.yaml'
+    (FORMAT csv, HEADER false, DELIMITER '|');
 """
 
 _KINDS = {

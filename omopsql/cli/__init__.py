@@ -14,6 +14,7 @@ from .functions import functions
 from .harmonize import harmonize
 from .merge import merge
 from .publish import publish
+from .policy import policy
 from .query import query
 from .synthesize import synthesize
 from .verify import verify
@@ -56,6 +57,7 @@ for verb in (
     evaluate,
     publish,
     verify,
+    policy,
     query,
     functions,
     completion,

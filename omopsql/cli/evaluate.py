@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import click
 from .connection import connected
 from .failures import Failure
 from .files import refuse_overwriting
-from .options import assignments, check_folder_of, database_option
+from .options import assignments, check_folder_of, database_option, policy_option
 from .report import show_table
 from .watch import watched_steps
 
@@ -70,8 +71,10 @@ def _report_folder(ctx: click.Context, param: click.Parameter, value: Path | Non
     type=click.Choice(FAIL_ON),
     default="none",
     show_default=True,
-    help="End with exit code 1 when the advice is not to use the data (no), or to take care (care).",
+    help="End with exit code 1 when the advice is not to use the data (no), or to take care (care); with either also "
+    "when --policy is not met.",
 )
+@policy_option("Also judge the numbers by the attacks, metrics and advice that this policy asks for.")
 @database_option("A DuckDB file; REAL, SYNTHETIC and --holdout may then be its tables or schemas.")
 def evaluate(
     real: str,
@@ -87,6 +90,7 @@ def evaluate(
     secret: str | None,
     seed: int,
     fail_on: str,
+    policy: Path | None,
     database: Path | None,
 ) -> None:
     """Compare SYNTHETIC data with the REAL ones they were made from, attack them, and say when not to use them.
@@ -98,11 +102,12 @@ def evaluate(
       omopsql evaluate patients.csv synthetic.csv --holdout unseen.csv -o report/
       omopsql evaluate patients.csv synthetic.csv --outcome diabetes --by sex
       omopsql evaluate omopsql_demo/cdm omopsql_demo/synthetic/cdm -o report/ --by gender_concept_id
+      omopsql evaluate patients.csv synthetic.csv --holdout unseen.csv --policy policy.yaml
 
     \b
     Exit codes:
       0  evaluated
-      1  the advice is one that --fail-on names, or the data or a file is wrong
+      1  the advice is one that --fail-on names, --policy is not met, or the data or a file is wrong
       2  the command was typed wrong
     """  # noqa: D301 (click reads \b)
     from omopsql.evaluate import run
@@ -111,6 +116,7 @@ def evaluate(
         if output is not None and source is not None:
             refuse_overwriting(output, source)
     asked = run.Asked(real, synthetic, holdout, person, outcome, follow_up, cohorts, by, known, secret, seed)
+    asked = replace(asked, policy=None if policy is None else str(policy))
     with connected(database, read_only=True) as con:
         if output is None:
             evaluated = watched_steps(con, lambda tell: run.evaluate(con, asked, tell), f"Evaluating {synthetic}")
@@ -126,6 +132,9 @@ def evaluate(
     _show(evaluated)
     if output is not None:
         click.echo(f"Wrote {output}; open {output / run.PAGE}", err=True)
+    if fail_on != "none" and evaluated.unmet:
+        n = len(evaluated.unmet)
+        raise Failure(f"the policy is not met for {n} reason{'s' * (n > 1)} (--fail-on {fail_on})")
     if fail_on != "none" and evaluated.worst in ("no", fail_on):
         raise Failure(f"the advice is {evaluated.worst} (--fail-on {fail_on})")
 
@@ -170,6 +179,10 @@ def _show(evaluated: Evaluated) -> None:
             click.echo(f"  {about}")
         if len(told) > _SHOWN:
             click.echo(f"  and {len(told) - _SHOWN} more; -o FOLDER writes all of them")
+    if evaluated.policy is not None:
+        click.echo(f"policy: {'not met' if evaluated.unmet else 'met'}, as far as an evaluation can tell")
+        for reason in evaluated.unmet:
+            click.echo(f"  {reason}")
 
 
 def _number(value: float | None) -> str:

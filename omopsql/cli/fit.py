@@ -10,7 +10,7 @@ import click
 
 from .connection import connected
 from .files import completed, refuse_overwriting
-from .options import assignments, database_option, output_option, struct
+from .options import assignments, database_option, output_option, policy_option, struct
 from .watch import watched
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "
 @click.option("--for-merge", is_flag=True, help="Of a CDM: keep exact sums, private, for `omopsql merge` only.")
 @click.option("--margins-only", is_flag=True, help="Of a CDM: stop after the first of two rounds.")
 @click.option("--margins", metavar="FILE", help="Of a CDM: the merged first round of all hospitals.")
+@policy_option("Learn only what this policy allows, with its floor for cells.")
 @database_option("A DuckDB file; SOURCE may then be one of its tables, or a schema with a CDM.")
 @click.pass_context
 def fit(
@@ -67,6 +68,7 @@ def fit(
     for_merge: bool,
     margins_only: bool,
     margins: str | None,
+    policy: Path | None,
     database: Path | None,
 ) -> None:
     """Learn SOURCE and write its model, a Parquet file of counts without any row of the data.
@@ -80,27 +82,41 @@ def fit(
       omopsql fit patients.csv -o model.parquet --column 'postal code=category' --column remarks=skip
       omopsql fit person --database hospital.duckdb -o person_model.parquet
       omopsql fit omopsql_demo/cdm -o hospital_model.parquet
+      omopsql fit omopsql_demo/cdm --policy policy.yaml -o hospital_model.parquet
     """  # noqa: D301 (click reads \b)
     from omopsql.quoting import literal
 
     refuse_overwriting(output, source)
+    of_both = {"min_cell": str(min_cell)} | ({"policy": literal(str(policy))} if policy else {})
     with connected(database, read_only=True) as con:
         if _is_cdm(con, source):
             _refuse(ctx, _OF_TABLES, f"{source} is a CDM, and this is for a single table")
-            asked = {"min_cell": str(min_cell), "for_merge": str(for_merge), "margins_only": str(margins_only)}
+            asked = of_both | {"for_merge": str(for_merge), "margins_only": str(margins_only)}
             asked |= {
                 name: literal(value) for name, value in (("vocabulary", vocabulary), ("margins", margins)) if value
             }
             learn = f"FROM omopsql.cdm_fit({literal(source)}, {_named(asked)})"
         else:
             _refuse(ctx, _OF_HOSPITALS, f"{source} is a single table, and this is for a CDM")
-            asked = {"columns": struct(columns), "method": literal(method), "min_cell": str(min_cell)}
+            asked = of_both | {"columns": struct(columns), "method": literal(method)}
             learn = f"FROM omopsql.copula_fit({literal(source)}, {_named(asked)})"
         with completed(output) as part:
             write = f"COPY ({learn}) TO {literal(str(part))} (FORMAT parquet)"
             watched(con, lambda: con.execute(write), f"Learning {source}")
         next_command = _tell_cdm(con, output) if "omopsql.cdm_fit" in learn else _tell_table(con, output)
+    if policy:
+        _tell_policy(policy)
     click.echo(f"Next: {shlex.join(['omopsql', *next_command])}", err=True)
+
+
+def _tell_policy(path: Path) -> None:
+    """Say on stderr under which policy a model was learned, and where to read what that means."""
+    from omopsql.publish.policy import read_policy
+
+    policy = read_policy(path)
+    click.echo(
+        f"  under {path}, sha256 {policy.sha256}; `omopsql policy check {shlex.quote(str(path))}` explains it", err=True
+    )
 
 
 def _is_cdm(con: duckdb.DuckDBPyConnection, source: str) -> bool:

@@ -19,6 +19,11 @@ def database_option(use: str) -> Callable[[F], F]:
     )
 
 
+def policy_option(use: str) -> Callable[[F], F]:
+    """``--policy FILE``: what may be learned, and what a release must pass."""
+    return click.option("--policy", metavar="FILE", type=click.Path(path_type=Path), help=use)
+
+
 def check_file(path: Path) -> None:
     """Raise BadParameter when a plain file cannot be written there."""
     if path.exists() and not path.is_file():

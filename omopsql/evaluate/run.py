@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from omopsql import __version__
 from omopsql.publish.synthetic import judged
+from omopsql.publish.policy import Policy, read_policy
 from omopsql.quoting import identifier, literal
 
 from .advice import of_report
@@ -30,7 +31,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is compared, and which questions are put. ``person`` is a table's key; ``by`` names subgroups."""
+    """What is compared, and which questions are put. ``person`` is a table's key; ``by`` names subgroups.
+
+    ``policy`` is a file that says what the numbers must reach.
+    """
 
     real: str
     synthetic: str
@@ -43,6 +47,7 @@ class Asked:
     known: str | None = None
     secret: str | None = None
     seed: int = 0
+    policy: str | None = None
 
 
 def calls(asked: Asked) -> Iterator[tuple[str, str]]:
@@ -71,10 +76,15 @@ def _value(value: object) -> str:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What was found: rows of ``metric.SCHEMA``, and the advice that follows, the worst first."""
+    """What was found: rows of ``metric.SCHEMA``, and the advice that follows, the worst first.
+
+    ``policy`` is the policy that was asked about, if any, and ``unmet`` each way in which its thresholds are missed.
+    """
 
     rows: pa.Table
     advice: list[Advice]
+    policy: Policy | None = None
+    unmet: list[str] = field(default_factory=list)
 
     @property
     def worst(self) -> str:
@@ -84,12 +94,16 @@ class Evaluated:
 
 def evaluate(con: duckdb.DuckDBPyConnection, asked: Asked, tell: Tell) -> Evaluated:
     """Put every question. Raises OmopsqlError or duckdb.Error for what cannot be read."""
+    policy = None if asked.policy is None else read_policy(asked.policy)
     found = []
     for doing, sql in calls(asked):
         tell(doing)
         found.append(con.sql(sql).to_arrow_table().cast(SCHEMA))
     rows = pa.concat_tables(found)
-    return Evaluated(rows, worst_first(of_report.advice(rows)))
+    advice = worst_first(of_report.advice(rows))
+    now = datetime.datetime.now(datetime.UTC)
+    unmet = [] if policy is None else policy.unmet(rows, advice, None, now, now)
+    return Evaluated(rows, advice, policy, unmet)
 
 
 def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, folder: Path, tell: Tell) -> None:
@@ -105,6 +119,8 @@ def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, fo
         "advice": [{"advice": one.advice, "words": one.words, **asdict(one)} for one in evaluated.advice],
         "metrics": rows,
     }
+    if evaluated.policy is not None:
+        told["policy"] = {"sha256": evaluated.policy.sha256, "unmet": evaluated.unmet}
     (folder / ADVICE).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
     tell("Drawing")
     with con.cursor() as cursor:
@@ -120,6 +136,7 @@ def _facts(asked: Asked, when: str) -> dict[str, str]:
         "Holdout": asked.holdout or "none: halves of the real data are the reference",
         "Outcome": asked.outcome,
         "Subgroups": ", ".join(asked.by),
+        "Policy": asked.policy,
         "Evaluated": when.replace("T", " ").removesuffix("+00:00") + " UTC",
     }
     return {term: value for term, value in told.items() if value}

@@ -48,12 +48,16 @@ def describe(model: Model) -> Iterator[tuple[str, list[str], str, int]]:
         "model",
         [],
         f"method {model.method}: {_METHODS[model.method]}; {model.rows} rows; every cell holds at least "
-        f"{model.min_cell} rows; no noise was added",
+        f"{model.min_cell} rows; {_under(model.policy)}no noise was added",
         model.rows,
     )
     for margin in model.margins:
         yield "column", [margin.column.name], _column(margin, model.min_cell), int(margin.n.sum())
     yield from _joint(model)
+
+
+def _under(policy: str | None) -> str:
+    return "" if policy is None else f"learned under the policy with sha256 {policy}; "
 
 
 _COUNTED = {  # statistics of the copula that are told by how many there are

@@ -42,7 +42,7 @@ class Model:
     """What was learned from a table: its margins, and the joint statistics of one method.
 
     ``joint`` holds the rows of the method as they stand in the model table (a table of ``SCHEMA``); the method writes
-    and reads them itself.
+    and reads them itself. ``policy`` is the SHA-256 of the policy that it was fitted under, if there was one.
     """
 
     method: str
@@ -50,6 +50,7 @@ class Model:
     min_cell: int
     margins: list[Margin]
     joint: pa.Table = field(default_factory=SCHEMA.empty_table)
+    policy: str | None = None
 
     @property
     def learned(self) -> list[Margin]:
@@ -58,7 +59,14 @@ class Model:
 
     def to_table(self) -> pa.Table:
         """Write the model as its table."""
-        about = {"format": FORMAT, "omopsql": omopsql.__version__, "method": self.method, "min_cell": self.min_cell}
+        about: dict[str, Any] = {
+            "format": FORMAT,
+            "omopsql": omopsql.__version__,
+            "method": self.method,
+            "min_cell": self.min_cell,
+        }
+        if self.policy is not None:
+            about["policy"] = self.policy
         rows: list[Row] = [("model", [], [], json.dumps(about), self.rows)]
         for position, margin in enumerate(self.margins):
             rows.extend(_margin_rows(position, margin))
@@ -82,6 +90,7 @@ class Model:
                 min_cell=about["min_cell"],
                 margins=list(_margins(rows)),
                 joint=table.filter(pc.invert(is_own)),
+                policy=about.get("policy"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from omopsql.errors import OmopsqlError, first_line
+from omopsql.publish.policy import Policy, read_policy
+from omopsql.publish.policy.rules import type_without_values
 from omopsql.quoting import identifier
 from omopsql.registry import Options, expression, routine
 from omopsql.relation import resolve
@@ -25,7 +28,8 @@ from .model import SCHEMA, Model
 from .shares import balanced, read_shares
 
 METHODS = ("auto", "copula", "tree", "independent")
-_ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER, "skip": c.UNLEARNED}
+_SKIP = "skip"
+_ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER, _SKIP: c.UNLEARNED}
 
 
 @routine(
@@ -34,17 +38,25 @@ _ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER
     examples=("SELECT n FROM omopsql.copula_fit('patients.parquet') WHERE statistic = 'model' --> 2000",),
 )
 def copula_fit(
-    caller: Caller, source: str, columns: Options | None = None, method: str = "auto", min_cell: int = 10
+    caller: Caller,
+    source: str,
+    columns: Options | None = None,
+    method: str = "auto",
+    min_cell: int = 10,
+    policy: str | None = None,
 ) -> pa.Table:
     """Learn a table: a model as a table of integer sums, each over at least min_cell rows.
 
     source is a table, a view, a Parquet or CSV file, a glob or a folder. columns overrides what a column is taken
     for, as in {'code': 'category', 'note': 'skip'}: number, category, identifier or skip. method is copula (one
     latent normal a column), tree (each column given earlier ones), independent, or auto, which chooses by the data.
+    policy is a file that says which columns may be learned: the others come back NULL, and nothing of them is read.
+    The model's first row tells its SHA-256.
     """
     _check_fit(method, min_cell)
+    rules = None if policy is None else read_policy(policy)
     with caller.cursor() as cursor:
-        return fit(cursor, source, columns or Options(), method, min_cell).to_table()
+        return fit(cursor, source, columns or Options(), method, min_cell, rules).to_table()
 
 
 def _check_fit(method: str, min_cell: int) -> None:
@@ -54,8 +66,43 @@ def _check_fit(method: str, min_cell: int) -> None:
         raise OmopsqlError(f"min_cell is {min_cell}; it must be at least 1")
 
 
-def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
+def fit(
+    cursor: duckdb.DuckDBPyConnection,
+    source: str,
+    columns: Options,
+    method: str,
+    min_cell: int,
+    policy: Policy | None = None,
+) -> Model:
     """Fit a model on a connection of its own. Raises OmopsqlError when there is too little to learn from."""
+    if policy is not None:
+        return _fit_under(policy, cursor, source, columns, method, min_cell)
+    return _fit(cursor, source, columns, method, min_cell)
+
+
+def _fit_under(
+    policy: Policy, cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int
+) -> Model:
+    """Fit without the columns that a policy withholds, with its floor for cells, and say which policy it was."""
+    policy.refuse_noise(None, None)
+    withheld = policy.withheld(source, resolve(cursor, source).columns)
+    for name in withheld:
+        if columns.get(name, _SKIP) != _SKIP:
+            raise OmopsqlError(
+                f"columns: {policy.name} does not allow {name!r} to be learned; leave it out, or skip it"
+            )
+    skipped = Options(columns | dict.fromkeys(withheld, _SKIP))
+    model = _fit(cursor, source, skipped, method, policy.least(min_cell))
+    margins = [_withheld(one) if one.column.name in withheld else one for one in model.margins]
+    return replace(model, margins=margins, policy=policy.sha256)
+
+
+def _withheld(margin: Margin) -> Margin:
+    column = margin.column
+    return Margin(replace(column, type=type_without_values(column.type), note="the policy withholds it"))
+
+
+def _fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
     relation = resolve(cursor, source)
     kinds = _asked_kinds(columns, relation.columns, source)
     create_source(cursor, relation)
@@ -131,14 +178,16 @@ def synthesize(
     method: str = "auto",
     min_cell: int = 10,
     shares: Options | None = None,
+    policy: str | None = None,
 ) -> str:
     """Learn a table and generate n synthetic rows of it at once: copula_fit and copula_sample in one call.
 
     The model is not kept. The parameters are those of copula_fit and copula_sample.
     """
     _check_fit(method, min_cell)
+    rules = None if policy is None else read_policy(policy)
     with caller.cursor() as cursor:
-        model = fit(cursor, source, columns or Options(), method, min_cell)
+        model = fit(cursor, source, columns or Options(), method, min_cell, rules)
         return sample_sql(cursor, model, n, seed, given or {}, shares or {})
 
 

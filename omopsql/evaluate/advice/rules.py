@@ -15,7 +15,7 @@ NO, CARE, TOLD, YES = "no", "care", "told", "yes"  # from the worst to the best
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("rule", "advice", "subject", "evidence", "words")],
 )
-_WORST_FIRST = (NO, CARE, TOLD, YES)
+WORST_FIRST = (NO, CARE, TOLD, YES)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _rules() -> dict[str, tuple[str, str]]:
 
 def worst_first(found: Iterable[Advice]) -> list[Advice]:
     """Sort advice; where nothing speaks against use, say so."""
-    told = sorted(found, key=lambda one: _WORST_FIRST.index(one.advice))
+    told = sorted(found, key=lambda one: WORST_FIRST.index(one.advice))
     return told if any(one.advice in (NO, CARE) for one in told) else [*told, Advice("no_objection")]
 
 

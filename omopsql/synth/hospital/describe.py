@@ -100,6 +100,8 @@ def _header_words(header: Header) -> str:
         f"{what} of {header.persons} persons, CDM {header.cdm_version}, made by omopsql {header.omopsql}; "
         f"min_cell is {header.min_cell}; "
     )
+    if header.policy is not None:
+        told += f"learned under the policy with sha256 {header.policy}; "
     if header.private:
         return told + "exact sums with small cells in them: private, for addition only"
     return told + f"no number of persons is below {header.min_cell}; no noise was added"

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
+from omopsql.publish.policy.rules import Policy
 
 from . import plan as decisions
 from . import values
@@ -36,20 +37,26 @@ def fit(
     for_merge: bool = False,
     margins_only: bool = False,
     margins: Sums | None = None,
+    policy: Policy | None = None,
 ) -> tuple[pa.Table, list[str]]:
     """Learn a CDM: a schema, or a folder of Parquet or CSV files.
 
     Returns the sums as a table of ``sums.SCHEMA``, and lines that tell which persons were left out. With ``for_merge``
     the sums are exact and private, to be added to those of other hospitals; then ``margins_only`` stops after the first
-    round, and ``margins`` are the first round's sums of all hospitals together, by which the second is counted.
+    round, and ``margins`` are the first round's sums of all hospitals together, by which the second is counted. What
+    the ``policy`` denies is not read, and its floor is the least ``min_cell``.
 
     Raises OmopsqlError when the CDM cannot be read or has too few persons, and for options that do not fit together.
     """
     _check(min_cell, for_merge, margins_only, margins)
-    site = Site(cursor, cdm, min_cell, vocabulary, least_persons=1 if for_merge else max(min_cell, 2))
+    if policy is not None:
+        policy.refuse_noise(None, None)
+        min_cell = policy.least(min_cell)
+    site = Site(cursor, cdm, min_cell, vocabulary, 1 if for_merge else max(min_cell, 2), policy)
     own = first_round(site)
-    common = own if margins is None else _without_header(margins, min_cell, site.version)
-    header = Header(len(site.people), site.version, min_cell, private=True, round=1)
+    sha256 = None if policy is None else policy.sha256
+    common = own if margins is None else _without_header(margins, min_cell, site.version, sha256)
+    header = Header(len(site.people), site.version, min_cell, private=True, round=1, policy=sha256)
     if margins_only:
         return Sums.merged([own, header.sums()]).to_table(), site.said
     counted = Sums.merged([own, second_round(site, plan_of(released(common, min_cell), min_cell))])
@@ -98,7 +105,7 @@ def _check(min_cell: int, for_merge: bool, margins_only: bool, margins: Sums | N
         raise OmopsqlError("margins_only asks for margins, and margins gives them; say one of both")
 
 
-def _without_header(margins: Sums, min_cell: int, version: str) -> Sums:
+def _without_header(margins: Sums, min_cell: int, version: str, policy: str | None) -> Sums:
     """The sums of all hospitals' first round. Raises OmopsqlError when they are something else."""
     header = Header.of(margins, "margins")
     if not header.private or header.round != 1:
@@ -108,6 +115,8 @@ def _without_header(margins: Sums, min_cell: int, version: str) -> Sums:
             f"margins are of CDM {header.cdm_version} with min_cell {header.min_cell}, not of CDM {version} with "
             f"min_cell {min_cell}; fit both alike"
         )
+    if header.policy != policy:
+        raise OmopsqlError("margins were counted under another policy; fit both rounds with one policy")
     bare = Sums.merged([margins])
     bare.drop(HEADER)
     return bare

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from omopsql.publish.policy import read_policy
 from omopsql.registry import Options, expression, routine
 from omopsql.session import Caller
 
@@ -28,6 +29,7 @@ def cdm_fit(
     for_merge: bool = False,
     margins_only: bool = False,
     margins: str | None = None,
+    policy: str | None = None,
 ) -> pa.Table:
     """Learn a whole CDM: a model as a table of numbers of persons, each over at least min_cell persons.
 
@@ -35,11 +37,13 @@ def cdm_fit(
     that has as many, found in the vocabulary (a folder; by default the one in use, if any), or are left out and
     listed. for_merge := true keeps the sums exact and private, to be added by omopsql.merge to those of other
     hospitals. For the very model that one fit of all persons would give, add two rounds: fit with margins_only :=
-    true, merge, and fit again with the merged margins, given as a table or Parquet file.
+    true, merge, and fit again with the merged margins, given as a table or Parquet file. policy is a file that says
+    what may be learned: what it denies is not read, and the model's first row tells its SHA-256.
     """
+    rules = None if policy is None else read_policy(policy)
     with caller.cursor() as cursor:
         common = None if margins is None else read_sums(cursor, margins)
-        return fit(cursor, cdm, min_cell, vocabulary, for_merge, margins_only, common)[0]
+        return fit(cursor, cdm, min_cell, vocabulary, for_merge, margins_only, common, rules)[0]
 
 
 @expression(

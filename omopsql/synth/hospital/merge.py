@@ -97,6 +97,7 @@ _MUST_AGREE = {
     "omopsql": ("{0} was made by omopsql {2}, {1} by {3}", "fit both with one version"),
     "cdm_version": ("{0} is of CDM {2}, {1} of CDM {3}", "bring them to one version of the CDM"),
     "min_cell": ("{0} has min_cell {2}, {1} has {3}", "fit both with one min_cell"),
+    "policy": ("{0} and {1} were fitted under different policies", "agree on one policy, and fit both with it"),
     "margins": ("{0} and {1} were counted in different bins", "merge their margins first, and fit both with these"),
 }
 

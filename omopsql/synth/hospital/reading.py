@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache, cached_property
 
 import duckdb
@@ -11,13 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from omopsql.harmonize.cdm import Field, roles, storage_type, tables
+from omopsql.harmonize.cdm import VOCABULARY_TABLES, Field, roles, storage_type, tables
 from omopsql.harmonize.cdm_source import need_tables
+from omopsql.publish.policy.rules import Concept, OfCdm, Policy
 from omopsql.quality.opened import Cdm, Family
 from omopsql.quoting import identifier
 from omopsql.sql_files import sql_folder
 
+from . import permitted
 from .lives import Events, Int32s, People, need_persons, offsets_of
+from .permitted import Permitted
 from .plan import ANCESTRY, PERSONS, TABLE_NUMBERS, TABLES, Items
 from .sums import Sums
 
@@ -33,7 +36,8 @@ _PEOPLE, _CONTACTS, _ITEMS, _RARE = "omopsql_people", "omopsql_contacts", "omops
 class Site:
     """A CDM that is read for counting. ``people`` are its persons; ``said`` tells which ones were left out, and why.
 
-    It reads through temporary tables of ``cursor``. A table or column that the CDM lacks is empty.
+    It reads through temporary tables of ``cursor``. A table or column that the CDM lacks is empty, and so is one that
+    the ``policy`` denies: whatever reads a table asks ``typed`` for it.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Site:
         min_cell: int = 1,
         vocabulary: str | None = None,
         least_persons: int = 1,
+        policy: Policy | None = None,
     ) -> None:
         """Open the CDM, a folder or a schema. Raises OmopsqlError when it cannot be read or has too few persons."""
         self.cursor = cursor
@@ -51,6 +56,9 @@ class Site:
         need_tables(self.cdm.tables, cdm, ["person"])
         self.version = self.cdm.version
         self.said: list[str] = []
+        self.permitted = Permitted(self.version, policy.cdm if policy else OfCdm())
+        if policy is not None and policy.cdm.restricts_concepts:
+            self._look_up_concepts(policy)
         found = self._read_people()
         need_persons(len(found), least_persons, cdm)
         self.periods = _ints(found["periods"])
@@ -67,8 +75,8 @@ class Site:
         self._read: list[tuple[Items, frozenset[int], Events]] = []
 
     def has(self, table: str) -> bool:
-        """Whether the CDM holds the table."""
-        return table in self.cdm.tables
+        """Whether the CDM holds the table, and it may be read."""
+        return table in self.cdm.tables and not self.permitted.withholds_table(table)
 
     def typed(self, table: str) -> str:
         """Write the SELECT of a table with all columns of its CDM version, in their types; what is absent is NULL.
@@ -76,15 +84,42 @@ class Site:
         Concepts and keys are BIGINT, since sites have ones beyond 32 bits.
         """
         fields = tables(self.version).get(table, {})
-        opened = self.cdm.tables.get(table)
-        if opened is None:
+        if not self.has(table):
             nulls = (f"CAST(NULL AS {_stored(field)}) AS {identifier(field.name)}" for field in fields.values())
             return f"SELECT {', '.join(nulls)} WHERE false"
+        return self.permitted.rows(table, fields.values(), self.everything(table))
+
+    def everything(self, table: str) -> str:
+        """Write the SELECT of a table that the CDM holds, what may not be read included, to tell how much that is."""
+        opened = self.cdm.tables[table]
         selected = (
             f"{_cast(field, opened.families.get(field.name), opened.types.get(field.name))} AS {identifier(field.name)}"
-            for field in fields.values()
+            for field in tables(self.version).get(table, {}).values()
         )
         return f"SELECT {', '.join(selected)} FROM {identifier(opened.view)}"
+
+    def _look_up_concepts(self, policy: Policy) -> None:
+        """Find the concepts that a policy means, and the codes that tell of those it denies."""
+        if not self.has("concept_ancestor"):
+            permitted.need_vocabulary(policy.cdm, policy.name, self.cdm.name)
+        self._look_up(permitted.DENIED, policy.cdm.denied_concepts)
+        self._look_up(permitted.ADMITTED, policy.cdm.admitted_concepts or ())
+        told = {permitted.CODES: self.permitted.codes, permitted.SOURCES: self.permitted.sources}
+        for name, selects in told.items():
+            found = [one for table in self._declared() for one in selects(*table)]
+            self._create(name, " UNION ".join(found) or "SELECT NULL WHERE false")
+
+    def _declared(self) -> Iterator[tuple[str, Collection[Field], str]]:
+        """The tables that the CDM holds, the vocabulary's excepted: name, fields, and the SELECT of everything."""
+        known = tables(self.version)
+        for name in self.cdm.tables:
+            if name in known and name not in VOCABULARY_TABLES:
+                yield name, known[name].values(), self.everything(name)
+
+    def _look_up(self, name: str, concepts: tuple[Concept, ...]) -> None:
+        self._register(permitted.LISTED, permitted.listed(concepts))
+        vocabulary = self._all("concept_ancestor", "concept_relationship")
+        self._create(name, self._story("listed_concepts", listed=f"FROM {permitted.LISTED}", **vocabulary))
 
     @cached_property
     def own_items(self) -> Items:
@@ -115,7 +150,8 @@ class Site:
             return
         self._register(_RARE, pa.table({"concept_id": rare}))
         vocabulary = self._all("concept", "concept_ancestor")
-        found = self._query(self._story("ancestry", rare=f"FROM {_RARE}", **vocabulary))
+        ancestry = self._story("ancestry", rare=f"FROM {_RARE}", **vocabulary)
+        found = self._query(f"{self.permitted.ancestors(TABLES[number], ancestry)} ORDER BY ALL")
         keys = [_longs(column) for column in found.columns]
         counted.put(ANCESTRY, np.column_stack([np.full(len(found), number), *keys]), np.zeros(len(found), np.int64))
 

@@ -239,7 +239,8 @@ def _ranks(labels: pa.Array) -> Ints:
 class Header:
     """What a file of sums is: its round, whether small cells are still in it (private), and how it was made.
 
-    ``persons`` is the number of persons; ``margins`` names the margins (a hash) that the second round was fitted on.
+    ``persons`` is the number of persons; ``margins`` names the margins (a hash) that the second round was fitted on;
+    ``policy`` is the SHA-256 of the policy that it was fitted under, and is not written where there is none.
     """
 
     persons: int
@@ -250,10 +251,13 @@ class Header:
     margins: str | None = None
     format: int = FORMAT
     omopsql: str = omopsql.__version__
+    policy: str | None = None
 
     def sums(self) -> Sums:
         """Write the header as its row."""
         told = {key: value for key, value in asdict(self).items() if key != "persons"}
+        if self.policy is None:
+            del told["policy"]
         row = Sums()
         row.put(HEADER, np.zeros((1, 0)), [self.persons], pa.array([json.dumps(told, sort_keys=True)]))
         return row
