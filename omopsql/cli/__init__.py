@@ -4,6 +4,7 @@ import click
 
 from omopsql import __version__
 
+from .catalogue import catalogue
 from .check import check
 from .completion import completion
 from .demo import demo
@@ -62,4 +63,7 @@ for verb in (
     functions,
     completion,
 ):
+for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate):
+    main.add_command(verb)
+for verb in (catalogue, query, functions, completion):
     main.add_command(verb)

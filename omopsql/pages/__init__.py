@@ -14,14 +14,16 @@ from omopsql import __version__
 GENERATOR = f"omopsql {__version__}"
 
 
-def page(title: str, body: str, style: str, script: str | None = None) -> str:
+def page(title: str, body: str, style: str, script: str | None = None, *, head: str = "", loads: str = "") -> str:
     """Return a page: ``body`` is HTML, ``style`` comes after the style of all pages, ``script`` after the body.
 
-    The page's content security policy lets no other style and script in than these.
+    The page's content security policy lets no other style and script in than these. ``loads`` widens its rule for
+    scripts (sources, and further rules after a semicolon); ``head`` is HTML for the head, such as links.
     """
     every_style = part("pages", "base.css") + style
     return Template(part("pages", "frame.html")).substitute(
-        policy=_policy(every_style, script),
+        policy=_policy(every_style, script, loads),
+        head=head,
         title=html.escape(title),
         generator=html.escape(GENERATOR),
         style=every_style,
@@ -46,8 +48,8 @@ def embedded(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _policy(style: str, script: str | None) -> str:
-    scripts = f"; script-src {_hashed(script)}" if script is not None else ""
+def _policy(style: str, script: str | None, loads: str) -> str:
+    scripts = f"; script-src {_hashed(script)} {loads}".rstrip() if script is not None else ""
     return f"default-src 'none'; style-src {_hashed(style)}{scripts}"
 
 
