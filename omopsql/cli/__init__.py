@@ -4,6 +4,7 @@ import click
 
 from omopsql import __version__
 
+from .aggregate import aggregate
 from .check import check
 from .completion import completion
 from .demo import demo
@@ -14,6 +15,7 @@ from .functions import functions
 from .harmonize import harmonize
 from .merge import merge
 from .query import query
+from .site import site
 from .synthesize import synthesize
 from .vocabulary import vocabulary
 
@@ -43,5 +45,9 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate, query, functions, completion):
+VERBS = (
+    demo, vocabulary, harmonize, check, fit, merge, site, aggregate, synthesize, evaluate, query, functions, completion
+)  # fmt: skip
+
+for verb in VERBS:
     main.add_command(verb)
