@@ -63,7 +63,7 @@ def mask(
     words = written(entries, room)
     own.remember(
         f"masked {study.session} round {found.number}",
-        hashlib.sha256(written(entries, room_for(len(entries)))).hexdigest(),
+        hashlib.sha256(_bytes(written(entries, room_for(len(entries))))).hexdigest(),
         f"{own.name} has masked other numbers in round {found.number} of study {study.name!r} already, and two masked "
         "files of one round would show their difference: make all cards anew with omopsql site init",
     )
@@ -76,7 +76,7 @@ def mask(
         "about": found.about,
         "covers": {to: study.seal(own, to, f"cover/{at}", seed) for to in study.others(own.name)},
     }
-    envelope.write(target, "masked", says, own.signing_key, memoryview(words).cast("B"))
+    envelope.write(target, "masked", says, own.signing_key, _bytes(words))
     return Masked(found.number, len(entries), room)
 
 
@@ -126,8 +126,8 @@ def aggregate(
     if missing or words is None or len(parts) < 2:
         name = (missing or list(without) or ["a site"])[0]
         raise OmopsqlError(
-            f"the masked file of {name} is missing, and a sum without it is noise: wait for it, or say --without {name} "
-            "if all sites wrote shares and two or more are left"
+            f"the masked file of {name} is missing, and a sum without it is noise: wait for it, or say "
+            f"--without {name} if all sites wrote shares and two or more are left"
         )
     first = next(iter(parts.values()))
     told = [{"says": _second_line(part), "mark": text(part.mark)} for part in parts.values()]
@@ -135,7 +135,7 @@ def aggregate(
         "round": first.says["round"], "room": first.says["room"], "about": first.says["about"],
         "missing": sorted(without), "parts": told,
     }  # fmt: skip
-    envelope.write(target, "total", says, own.signing_key, memoryview(words).cast("B"))
+    envelope.write(target, "total", says, own.signing_key, _bytes(words))
     return sorted(parts)
 
 
@@ -235,6 +235,10 @@ def _says(own: PrivateSite, study: Study) -> dict[str, object]:
     return {"study": study.name, "session": study.session, "site": own.name}
 
 
+def _bytes(words: Words) -> memoryview:
+    return words.data.cast("B")
+
+
 def _second_line(part: Envelope) -> str:
     return part.head.decode().split("\n")[1]
 
@@ -253,7 +257,7 @@ def _checked(paths: Sequence[Path], kind: str, study: Study) -> list[Envelope]:
 
 _MUST_AGREE = {
     "round": "{path} is of round {own}, and {other} of round {others}: add files of one round",
-    "room": "{path} has room for {own:,} statistics, and {other} for {others:,}: mask {smaller} again with --room {larger}",
+    "room": "{path} has room for {own:,} statistics, {other} for {others:,}: mask {smaller} again with --room {larger}",
     "about": "{path} and {other} were fitted differently ({own} and {others}): fit all alike, by the same margins",
 }
 

@@ -141,11 +141,12 @@ def _identities(parent, first, second):
 
 @njit(nogil=True, cache=True)
 def _unchained(leaves, before, tag, first, second):
-    """The bytes of the names that end in ``leaves``, and the entry of another kind that each begins after (-1: none)."""
+    """The bytes of the names that end in ``leaves``, and the entry of another kind that each stands on (-1: none)."""
     bounds = np.zeros(leaves.size + 1, np.int64)
     root = np.empty(leaves.size, np.int64)
     for i in range(leaves.size):
-        e, length = leaves[i], 0
+        e = leaves[i]
+        length = np.int64(0)
         kind = tag[e] & _TEXT
         while e >= 0 and (tag[e] & _TEXT) == kind:
             length += tag[e] & _LENGTH
