@@ -14,14 +14,16 @@ from omopsql.synth.hospital.sums import Header, Sums
 SITES = ("east", "north", "south")
 
 
-def write_sums(path: Path, seed: int, *, cells: int = 40, number: int = 1, min_cell: int = 10) -> None:
+def write_sums(
+    path: Path, seed: int, *, cells: int = 40, number: int = 1, min_cell: int = 10, private: bool = True
+) -> None:
     """Write exact sums of a first round: items, some of which other seeds have too, and a code."""
     random = np.random.default_rng(seed)
     found = Sums()
     concepts = random.choice(np.arange(1000, 1000 + 2 * cells), cells, replace=False)
     found.put("items", np.column_stack([concepts % 3, concepts]), random.integers(0, 50, cells))
     found.put("attributes.code", np.array([[1, 2], [1, 3 + seed]]), [12, 3], pa.array(["J18.9", f"Ä{seed}"]))
-    header = Header(100 + seed, "5.3", min_cell, private=True, round=number)
+    header = Header(100 + seed, "5.3", min_cell, private=private, round=number)
     pq.write_table(Sums.merged([found, header.sums()]).to_table(), path)
 
 
