@@ -5,6 +5,7 @@ import click
 from omopsql import __version__
 
 from .catalogue import catalogue
+from .aggregate import aggregate
 from .check import check
 from .completion import completion
 from .demo import demo
@@ -17,6 +18,7 @@ from .merge import merge
 from .publish import publish
 from .policy import policy
 from .query import query
+from .site import site
 from .synthesize import synthesize
 from .verify import verify
 from .vocabulary import vocabulary
@@ -66,4 +68,9 @@ for verb in (
 for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate):
     main.add_command(verb)
 for verb in (catalogue, query, functions, completion):
+VERBS = (
+    demo, vocabulary, harmonize, check, fit, merge, site, aggregate, synthesize, evaluate, query, functions, completion
+)  # fmt: skip
+
+for verb in VERBS:
     main.add_command(verb)

@@ -68,12 +68,30 @@ def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: b
     added.drop(HEADER)
     if not header.private:
         return _sum_of_released(added, header, for_merge, names[0]).to_table()
-    if for_merge:
-        return Sums.merged([added, header.sums()]).to_table()
-    if header.round == 1:
+    if not for_merge and header.round == 1:
         raise OmopsqlError(
             f"{names[0]} holds margins, which are merged for the second round: add --for-merge (for_merge := true)"
         )
+    return _written(added, header, for_merge)
+
+
+def finished(table: pa.Table, for_merge: bool, name: str) -> pa.Table:
+    """What ``merge`` makes of exact sums that were added up elsewhere: rows of ``sums.SCHEMA``, in any order.
+
+    Margins stay exact, for the second round. Raises OmopsqlError when the sums called ``name`` are not exact.
+    """
+    added = Sums.from_table(table, name)
+    header = Header.of(added, name)
+    if not header.private:
+        raise OmopsqlError(f"{name} is a model whose small cells are suppressed already: its sum cannot be exact")
+    added.drop(HEADER)
+    return _written(added, header, for_merge or header.round == 1)
+
+
+def _written(added: Sums, header: Header, for_merge: bool) -> pa.Table:
+    """Exact sums without their header as they are, or as a model whose small cells are suppressed."""
+    if for_merge:
+        return Sums.merged([added, header.sums()]).to_table()
     return Sums.merged([released(added, header.min_cell), replace(header, private=False).sums()]).to_table()
 
 
