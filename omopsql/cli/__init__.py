@@ -4,8 +4,8 @@ import click
 
 from omopsql import __version__
 
-from .catalogue import catalogue
 from .aggregate import aggregate
+from .catalogue import catalogue
 from .check import check
 from .completion import completion
 from .demo import demo
@@ -15,8 +15,8 @@ from .fit import fit
 from .functions import functions
 from .harmonize import harmonize
 from .merge import merge
-from .publish import publish
 from .policy import policy
+from .publish import publish
 from .query import query
 from .site import site
 from .synthesize import synthesize
@@ -49,28 +49,25 @@ def main() -> None:
     """  # noqa: D301 (click reads \b)
 
 
-for verb in (
+VERBS = (
     demo,
     vocabulary,
     harmonize,
     check,
     fit,
     merge,
+    site,
+    aggregate,
     synthesize,
     evaluate,
+    policy,
     publish,
     verify,
-    policy,
+    catalogue,
     query,
     functions,
     completion,
-):
-for verb in (demo, vocabulary, harmonize, check, fit, merge, synthesize, evaluate):
-    main.add_command(verb)
-for verb in (catalogue, query, functions, completion):
-VERBS = (
-    demo, vocabulary, harmonize, check, fit, merge, site, aggregate, synthesize, evaluate, query, functions, completion
-)  # fmt: skip
+)
 
 for verb in VERBS:
     main.add_command(verb)
