@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -99,6 +100,15 @@ def test_wrong_entry_says_what_to_write(line: str, words: str) -> None:
 def test_full_address_of_a_code() -> None:
     address = "https://hdeu-dcat.data.health.europa.eu/resource/authority/health-theme/CANCER_DISEASE"
     assert release.about(more=f"health_themes: ['{address}']").health_themes == ("CANCER_DISEASE",)
+
+
+def test_codes_in_any_case() -> None:
+    assert release.about(more="languages: [eng]\ncountries: deu").countries == ("DEU",)
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert refused("title: x") == "reading about.yaml needs PyYAML: pip install 'omopsql[publish]'"
 
 
 def test_no_yaml(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,15 @@ def test_every_code_of_the_lists_has_an_address() -> None:
     assert codelists.coding_system("Visit") == "OHDSI-VOCAB"
     for system in ("SNOMED", "LOINC", "RxNorm", "ICD10CM", "CPT4"):
         assert codelists.coding_system(system) in codelists.labels("coding-system")
+
+
+@pytest.mark.parametrize(("module", "words"), [("rdflib", "needs rdflib"), ("pyshacl", "needs pySHACL")])
+def test_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, facts: Facts, tmp_path: Path, module: str, words: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OmopsqlError, match=rf"{words}: pip install 'omopsql\[publish\]'"):
+        records.write(tmp_path, release.about(), facts, (), release.edition())
 
 
 def test_write_refuses_before_it_writes(facts: Facts, tmp_path: Path) -> None:
