@@ -12,7 +12,8 @@ import pytest
 
 from omopsql.errors import OmopsqlError
 from omopsql.publish import about as about_file
-from omopsql.publish.about import EHDS, ENTRIES, Agent, Dataspace, Period
+from omopsql.publish.entries import ENTRIES
+from omopsql.publish.said import EHDS, Agent, Dataspace, Period
 
 pytest.importorskip("yaml")
 
@@ -61,8 +62,10 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 def test_only_what_is_not_public_needs_a_contact_and_keywords() -> None:
     assert release.about("PUBLIC").contact is None
     assert release.about("RESTRICTED").keywords == ()
-    told = refused(release.MINIMAL.format(access="NON_PUBLIC"))
-    assert "contact is missing" in told and "keywords is missing" in told
+    address = "http://publications.europa.eu/resource/authority/access-right/NON_PUBLIC"
+    for access in ("NON_PUBLIC", "non_public", address):
+        told = refused(release.MINIMAL.format(access=access))
+        assert "contact is missing" in told and "keywords is missing" in told
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omopsql.publish.about import About
 from omopsql.publish.facts import Column, Edition, Evidence, Facts, File, Table
+from omopsql.publish.said import About
 
 from . import wording
 

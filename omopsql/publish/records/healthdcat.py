@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from omopsql.publish.about import About, Agent, Period
 from omopsql.publish.facts import Column, Edition, Evidence, Facts, Table
+from omopsql.publish.said import About, Agent, Period
 
 from . import codelists, wording
 from .rdf import Description, count, day, duration, iri, plain, truth, words
@@ -51,8 +51,10 @@ def _name(record: Description, dataset: URIRef, about: About, edition: Edition) 
     record.say(dataset, "dcat:version", plain(edition.version))
     record.say(dataset, "adms:versionNotes", *map(words, wording.version_notes(edition)))
     record.say(dataset, "dcat:keyword", *(words(word, about.text_language) for word in about.keywords))
-    for page in filter(None, [about.landing_page]):
-        record.say(dataset, "dcat:landingPage", record.node(page, "foaf:Document"))
+    if about.landing_page:
+        record.say(dataset, "dcat:landingPage", record.node(about.landing_page, "foaf:Document"))
+    record.say(dataset, "dct:isReferencedBy", *map(iri, about.references))
+    record.say(dataset, "dct:relation", *map(iri, about.related))
     for page in about.documentation:
         record.say(dataset, "foaf:page", record.node(page, "foaf:Document"))
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omopsql.publish.about import About
 from omopsql.publish.facts import Edition, Evidence, Facts
+from omopsql.publish.said import About
 
 from . import wording
 
