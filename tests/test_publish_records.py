@@ -384,6 +384,41 @@ def test_mlcroissant_reads_the_rows(written: Path, facts: Facts) -> None:
         assert read == _rows(written / path)
 
 
+def test_names_with_blanks(tmp_path: Path) -> None:
+    facts = release.facts(tmp_path)
+    person = facts.tables[0]
+    (tmp_path / person.files[0].path).rename(tmp_path / "data" / "my persons, ä.parquet")
+    named = dataclasses.replace(
+        person,
+        name="my persons, ä",
+        columns=(dataclasses.replace(person.columns[0], name='"% of <all>"'),),
+        files=(dataclasses.replace(person.files[0], path="data/my persons, ä.parquet"),),
+    )
+    records.write(
+        tmp_path, release.full_about("PUBLIC"), dataclasses.replace(facts, tables=(named,)), (), release.edition()
+    )
+    for name in ("healthdcat.ttl", "healthdcat.jsonld"):
+        assert records.validate(tmp_path / "records" / name) == []
+    record = rdflib.Graph().parse(tmp_path / "records" / "healthdcat.ttl")
+    assert rdflib.Literal('"% of <all>"') in set(record.objects(None, iri("csvw:name")))
+    (address,) = record.objects(None, iri("dcat:downloadURL"))
+    assert str(address).endswith("/data/my%20persons%2C%20%C3%A4.parquet")
+    (file,) = croissant_of(tmp_path)["distribution"]
+    assert (tmp_path / "records" / file["contentUrl"]).resolve().is_file()
+
+
+def test_texts_in_another_language(facts: Facts, tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    about = release.about(more="text_language: de\npopulation: Erwachsene mit Diabetes")
+    records.write(tmp_path, about, facts, release.EVIDENCE, release.edition())
+    record = rdflib.Graph().parse(tmp_path / "records" / "healthdcat.ttl")
+    assert {one.language for one in record.objects(iri(about.address), iri("dct:title"))} == {"de"}
+    assert rdflib.Literal("Erwachsene mit Diabetes", lang="de") in set(record.objects())
+    metadata = mlcroissant.Dataset(jsonld=tmp_path / "records" / "croissant.json").metadata
+    assert metadata.name == {"de": about.title} or metadata.name == about.title
+    assert not metadata.issues.errors
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
