@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from omopsql.publish import about as about_file
-from omopsql.publish.about import About
+from omopsql.publish.entries import ENTRIES
 from omopsql.publish.facts import (
     Code,
     CodingSystem,
@@ -21,6 +21,7 @@ from omopsql.publish.facts import (
     Generation,
     Table,
 )
+from omopsql.publish.said import About
 
 MINIMAL = """
 title: Synthetic diabetes cohort
@@ -61,7 +62,7 @@ def about(access: str = "NON_PUBLIC", more: str = "") -> About:
 
 def full_about(access: str = "NON_PUBLIC") -> About:
     """What a steward may say: every entry with its example."""
-    answers = {entry.name: entry.example for entry in about_file.ENTRIES}
+    answers = {entry.name: entry.example for entry in ENTRIES}
     return about_file.parse(about_file.commented({**answers, "access": access}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from omopsql.errors import OmopsqlError
 from omopsql.publish import about as about_file
-from omopsql.publish.about import EHDS, ENTRIES, Agent, Dataspace, Period
+from omopsql.publish.entries import ENTRIES
+from omopsql.publish.said import EHDS, Agent, Dataspace, Period
 
 pytest.importorskip("yaml")
 
@@ -60,8 +62,10 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 def test_only_what_is_not_public_needs_a_contact_and_keywords() -> None:
     assert release.about("PUBLIC").contact is None
     assert release.about("RESTRICTED").keywords == ()
-    told = refused(release.MINIMAL.format(access="NON_PUBLIC"))
-    assert "contact is missing" in told and "keywords is missing" in told
+    address = "http://publications.europa.eu/resource/authority/access-right/NON_PUBLIC"
+    for access in ("NON_PUBLIC", "non_public", address):
+        told = refused(release.MINIMAL.format(access=access))
+        assert "contact is missing" in told and "keywords is missing" in told
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,15 @@ def test_wrong_entry_says_what_to_write(line: str, words: str) -> None:
 def test_full_address_of_a_code() -> None:
     address = "https://hdeu-dcat.data.health.europa.eu/resource/authority/health-theme/CANCER_DISEASE"
     assert release.about(more=f"health_themes: ['{address}']").health_themes == ("CANCER_DISEASE",)
+
+
+def test_codes_in_any_case() -> None:
+    assert release.about(more="languages: [eng]\ncountries: deu").countries == ("DEU",)
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert refused("title: x") == "reading about.yaml needs PyYAML: pip install 'omopsql[publish]'"
 
 
 def test_no_yaml(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ class Connector:
 
     def answer(self, method: str, path: str, key: str | None, body: Any) -> tuple[int, Any]:
         self.requests.append((method, path))
+        if path.startswith("/moved/"):
+            return 302, self.url
         if key != self.key:
             return 401, [{"message": "Request could not be authenticated", "type": "AuthenticationFailed"}]
         parts = path.removeprefix("/management/v3/").split("/")
@@ -112,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         assert self.headers["Content-Type"] == "application/json"
         status, told = self.connector.answer(self.command, self.path, self.headers["X-Api-Key"], body)
         self.send_response(status)
+        if status == 302:
+            self.send_header("Location", told)
         self.end_headers()
         if told is not None:
             self.wfile.write(json.dumps(told).encode())
@@ -192,6 +196,12 @@ def test_a_key_is_asked_for(connector: Connector, published: Callable[..., Path]
     assert "\n" not in str(error.value)
     connector.key = None
     assert len(edc.send(connector.url, None, published())) == 3
+
+
+def test_a_key_goes_nowhere_else(connector: Connector, published: Callable[..., Path]) -> None:
+    with pytest.raises(OmopsqlError, match="with status 302"):
+        edc.send(connector.url.replace("/management", "/moved"), "secret", published())
+    assert [path for _, path in connector.requests] == ["/moved/v3/assets"]
 
 
 def test_what_a_connector_refuses_is_told(connector: Connector, published: Callable[..., Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,15 @@ def test_every_code_of_the_lists_has_an_address() -> None:
         assert codelists.coding_system(system) in codelists.labels("coding-system")
 
 
+@pytest.mark.parametrize(("module", "words"), [("rdflib", "needs rdflib"), ("pyshacl", "needs pySHACL")])
+def test_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, facts: Facts, tmp_path: Path, module: str, words: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OmopsqlError, match=rf"{words}: pip install 'omopsql\[publish\]'"):
+        records.write(tmp_path, release.about(), facts, (), release.edition())
+
+
 def test_write_refuses_before_it_writes(facts: Facts, tmp_path: Path) -> None:
     empty = dataclasses.replace(facts, tables=())
     with pytest.raises(OmopsqlError, match="healthdcat: no table: there must be at least one table") as error:
@@ -372,6 +382,41 @@ def test_mlcroissant_reads_the_rows(written: Path, facts: Facts) -> None:
     }.items():
         read = [{key.rsplit("/", 1)[-1]: _plain(value) for key, value in row.items()} for row in dataset.records(name)]
         assert read == _rows(written / path)
+
+
+def test_names_with_blanks(tmp_path: Path) -> None:
+    facts = release.facts(tmp_path)
+    person = facts.tables[0]
+    (tmp_path / person.files[0].path).rename(tmp_path / "data" / "my persons, ä.parquet")
+    named = dataclasses.replace(
+        person,
+        name="my persons, ä",
+        columns=(dataclasses.replace(person.columns[0], name='"% of <all>"'),),
+        files=(dataclasses.replace(person.files[0], path="data/my persons, ä.parquet"),),
+    )
+    records.write(
+        tmp_path, release.full_about("PUBLIC"), dataclasses.replace(facts, tables=(named,)), (), release.edition()
+    )
+    for name in ("healthdcat.ttl", "healthdcat.jsonld"):
+        assert records.validate(tmp_path / "records" / name) == []
+    record = rdflib.Graph().parse(tmp_path / "records" / "healthdcat.ttl")
+    assert rdflib.Literal('"% of <all>"') in set(record.objects(None, iri("csvw:name")))
+    (address,) = record.objects(None, iri("dcat:downloadURL"))
+    assert str(address).endswith("/data/my%20persons%2C%20%C3%A4.parquet")
+    (file,) = croissant_of(tmp_path)["distribution"]
+    assert (tmp_path / "records" / file["contentUrl"]).resolve().is_file()
+
+
+def test_texts_in_another_language(facts: Facts, tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    about = release.about(more="text_language: de\npopulation: Erwachsene mit Diabetes")
+    records.write(tmp_path, about, facts, release.EVIDENCE, release.edition())
+    record = rdflib.Graph().parse(tmp_path / "records" / "healthdcat.ttl")
+    assert {one.language for one in record.objects(iri(about.address), iri("dct:title"))} == {"de"}
+    assert rdflib.Literal("Erwachsene mit Diabetes", lang="de") in set(record.objects())
+    metadata = mlcroissant.Dataset(jsonld=tmp_path / "records" / "croissant.json").metadata
+    assert metadata.name == {"de": about.title} or metadata.name == about.title
+    assert not metadata.issues.errors
 
 
 def _plain(value: Any) -> Any:

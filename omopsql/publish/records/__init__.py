@@ -14,15 +14,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omopsql.errors import OmopsqlError
+from omopsql.publish.facts import Edition, Evidence, Facts
+from omopsql.publish.said import About
 
-if TYPE_CHECKING:
-    from omopsql.publish.about import About
-    from omopsql.publish.facts import Edition, Evidence, Facts
-
-    from .shapes import Violation
+from . import croissant, dataspace, edc, healthdcat, prov, shapes
 
 
 def write(folder: Path, about: About, facts: Facts, evidence: Sequence[Evidence], edition: Edition) -> list[Path]:
@@ -31,8 +29,6 @@ def write(folder: Path, about: About, facts: Facts, evidence: Sequence[Evidence]
     Raises OmopsqlError, before a file is written, when the HealthDCAT-AP record lacks something or says it wrongly:
     all of it at once, in a steward's words.
     """
-    from . import croissant, dataspace, healthdcat, prov, shapes
-
     record = healthdcat.describe(about, facts, evidence, edition)
     faults = shapes.violations(record.graph)
     if faults:
@@ -48,17 +44,13 @@ def write(folder: Path, about: About, facts: Facts, evidence: Sequence[Evidence]
     return [_write(folder / path, text) for path, text in texts.items()]
 
 
-def validate(path: Path) -> list[Violation]:
+def validate(path: Path) -> list[shapes.Violation]:
     """Return what a HealthDCAT-AP record, Turtle or JSON-LD, lacks or says wrongly; an empty list when nothing."""
-    from . import shapes
-
     return shapes.validate(path)
 
 
 def _offers(about: About, facts: Facts, edition: Edition) -> dict[str, str]:
     """Return the bodies for a connector; what was retracted is not offered."""
-    from . import edc
-
     if edition.retracted:
         return {}
     return {f"{edc.FOLDER}/{name}": _json(body) for name, body in edc.bodies(about, facts, edition).items()}

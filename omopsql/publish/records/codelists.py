@@ -46,8 +46,9 @@ def labels(codelist: str) -> dict[str, str]:
 def code_of(codelist: str, given: str) -> str | None:
     """Return the code that a person gave, as a code or an address of the list; None when the list has no such code."""
     address = schemes()[codelist].address + "/"
-    code = given.removeprefix(address)
-    return code if code in labels(codelist) or (code and code != given) else None
+    if given.startswith(address):
+        return given.removeprefix(address) or None  # lists grow: an address of the list is believed
+    return {code.casefold(): code for code in labels(codelist)}.get(given.casefold())
 
 
 def member(codelist: str, code: str) -> Member:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omopsql.publish.about import About
 from omopsql.publish.facts import Column, Edition, Evidence, Facts, File, Table
+from omopsql.publish.said import About
 
 from . import wording
 
@@ -79,7 +79,7 @@ _CONTEXT = {
 def describe(about: About, facts: Facts, evidence: Sequence[Evidence], edition: Edition) -> dict[str, Any]:
     """Return the record. Its files stand beside it: their addresses are relative to the folder ``records``."""
     told = {
-        "@context": _CONTEXT,
+        "@context": {**_CONTEXT, "@language": about.text_language},
         "@type": "sc:Dataset",
         "@id": about.address,
         "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from omopsql.publish.about import About
 from omopsql.publish.facts import Edition
+from omopsql.publish.said import About
 
 from . import odrl
 from .rdf import part_of

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from omopsql.errors import OmopsqlError
-from omopsql.publish.about import About
 from omopsql.publish.facts import Edition, Facts
+from omopsql.publish.said import About
 
 from . import odrl
 
@@ -82,7 +82,7 @@ def _asset(asset_id: str, about: About, facts: Facts, edition: Edition) -> dict[
             "dct:license": about.licence,
             "dct:type": "http://publications.europa.eu/resource/authority/dataset-type/SYNTHETIC_DATA",
             "dcat:keyword": list(about.keywords),
-            "healthdcat": about.address,
+            "dcat:landingPage": about.landing_page or about.access_url,
             "rows": facts.rows,
         },
         "dataAddress": {
@@ -153,6 +153,16 @@ def _send(api: _Api, folder: Path, body: _Body) -> Sent:
     return Sent(body.file, identifier, "created")
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A key is for the address that it was given for, and for no other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
+
+
 class _Api:
     """The management API of a connector, at an address that may or may not end with its version."""
 
@@ -169,7 +179,7 @@ class _Api:
         address = self.base + path
         request = urllib.request.Request(address, data=body, headers=self.headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            with _OPENER.open(request, timeout=_TIMEOUT) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             if error.code == allowed:

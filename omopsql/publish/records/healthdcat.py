@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from omopsql.publish.about import About, Agent, Period
 from omopsql.publish.facts import Column, Edition, Evidence, Facts, Table
+from omopsql.publish.said import About, Agent, Period
 
 from . import codelists, wording
 from .rdf import Description, count, day, duration, iri, plain, truth, words
@@ -36,7 +37,8 @@ def describe(about: About, facts: Facts, evidence: Sequence[Evidence], edition: 
     _trace(record, dataset, about, facts, edition)
     _code(record, dataset, facts)
     _assess(record, dataset, about, evidence)
-    _distribute(record, dataset, about, facts, evidence, edition)
+    _distribute(record, dataset, about, facts, edition)
+    _report(record, dataset, about, evidence, edition)
     _list_variables(record, dataset, about, facts)
     return record
 
@@ -51,8 +53,10 @@ def _name(record: Description, dataset: URIRef, about: About, edition: Edition) 
     record.say(dataset, "dcat:version", plain(edition.version))
     record.say(dataset, "adms:versionNotes", *map(words, wording.version_notes(edition)))
     record.say(dataset, "dcat:keyword", *(words(word, about.text_language) for word in about.keywords))
-    for page in filter(None, [about.landing_page]):
-        record.say(dataset, "dcat:landingPage", record.node(page, "foaf:Document"))
+    if about.landing_page:
+        record.say(dataset, "dcat:landingPage", record.node(about.landing_page, "foaf:Document"))
+    record.say(dataset, "dct:isReferencedBy", *map(iri, about.references))
+    record.say(dataset, "dct:relation", *map(iri, about.related))
     for page in about.documentation:
         record.say(dataset, "foaf:page", record.node(page, "foaf:Document"))
 
@@ -183,29 +187,27 @@ def _certify(record: Description, dataset: URIRef, name: str, body: URIRef) -> N
     record.say(dataset, "dqv:hasQualityAnnotation", certificate)
 
 
-def _distribute(
-    record: Description,
-    dataset: URIRef,
-    about: About,
-    facts: Facts,
-    evidence: Sequence[Evidence],
-    edition: Edition,
-) -> None:
+def _distribute(record: Description, dataset: URIRef, about: About, facts: Facts, edition: Edition) -> None:
     """Say where the data are: one distribution for access to all, and one for each file that can be downloaded."""
     whole = _distribution(record, "distribution", about, edition)
-    tables = "one table" if len(facts.tables) == 1 else f"{len(facts.tables)} tables"
+    tables = "One table" if len(facts.tables) == 1 else f"{len(facts.tables)} tables"
     record.say(whole, "dct:title", words(f"{about.title} (Parquet)", about.text_language))
-    record.say(whole, "dct:description", words(f"{tables[0].upper()}{tables[1:]} in Parquet, {facts.rows:,} rows."))
+    record.say(whole, "dct:description", words(f"{tables} in Parquet, {facts.rows:,} rows."))
     _parquet(record, whole)
     record.say(dataset, "dcat:distribution", whole)
-    if about.download_url and not edition.retracted:
-        for table in facts.tables:
-            for file in table.files:
-                one = _distribution(record, f"file-{file.path}", about, edition)
-                record.say(one, "dct:title", words(f"Table {table.name}, {file.path}"))
-                record.say(one, "dcat:downloadURL", iri(_below(about.download_url, file.path)))
-                _parquet(record, one)
-                record.say(dataset, "dcat:distribution", one)
+    if edition.retracted or not about.download_url:
+        return
+    for table in facts.tables:
+        for file in table.files:
+            one = _distribution(record, f"file-{file.path}", about, edition)
+            record.say(one, "dct:title", words(f"Table {table.name}, {file.path}"))
+            record.say(one, "dcat:downloadURL", iri(_below(about.download_url, file.path)))
+            _parquet(record, one)
+            record.say(dataset, "dcat:distribution", one)
+
+
+def _report(record: Description, dataset: URIRef, about: About, evidence: Sequence[Evidence], edition: Edition) -> None:
+    """Say where the reports on the data are: beside them."""
     reports = [report.title for report in evidence if report.kind in _ASSESSED]
     if reports:
         analytics = _distribution(record, "evidence", about, edition)
@@ -237,7 +239,7 @@ def _parquet(record: Description, distribution: URIRef) -> None:
 
 
 def _below(address: str, path: str) -> str:
-    return f"{address.rstrip('/')}/{path}"
+    return f"{address.rstrip('/')}/{quote(path)}"
 
 
 def _list_variables(record: Description, dataset: URIRef, about: About, facts: Facts) -> None:

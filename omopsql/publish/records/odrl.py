@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omopsql.publish.about import About
+from omopsql.publish.said import About
 
 _REIDENTIFY = "re-identification of persons"
 _LINK = "linkage with other data about persons"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
-from omopsql.publish.about import About
 from omopsql.publish.facts import Edition, Evidence, Facts
+from omopsql.publish.said import About
 
 from . import wording
 
@@ -127,4 +128,4 @@ def _property(name: str, value: object) -> dict[str, Any]:
 
 
 def _file_id(path: str) -> str:
-    return f"../{path}"
+    return f"../{quote(path)}"
