@@ -10,7 +10,7 @@ from typing import Any
 
 from omopsql.errors import OmopsqlError
 from omopsql.evaluate.advice.of_model import of_learned
-from omopsql.evaluate.advice.rules import NO, Advice
+from omopsql.evaluate.advice.rules import NO, YES, Advice, worst_first
 
 from .evidence import Evaluation, Quality, Reports
 from .facts import Facts
@@ -49,10 +49,22 @@ class Case:
     approved_by: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
 
+    @property
+    def advice(self) -> tuple[Advice, ...]:
+        """When not to use the data: of the evaluation, of the model, and of how many it learned from."""
+        made, evaluation = self.facts.generation, self.reports.evaluation
+        judged = NOT_EVALUATED if evaluation is None else evaluation.advice
+        learned = of_learned(made.learned, "persons" if self.facts.standard else "rows")
+        told = dict.fromkeys([*judged, *self.model_advice, *learned])
+        return tuple(worst_first(one for one in told if one.advice != YES))
+
+
+NOT_EVALUATED = (Advice("no_attacks"), Advice("no_utility"))
+
 
 def reasons(case: Case) -> list[str]:
     """Return every reason against a release; none when it may be published."""
-    found = [*_origin(case), *_evaluation(case), *_few(case), *_quality(case), *_noise(case), *_policy(case)]
+    found = [*_origin(case), *_evaluation(case), *_advised(case), *_quality(case), *_noise(case), *_policy(case)]
     return list(dict.fromkeys(found))
 
 
@@ -103,8 +115,6 @@ def _evaluation(case: Case) -> Iterator[str]:
         yield f"the evaluation is dated {evaluation.evaluated:%Y-%m-%d}, which lies in the future; evaluate again"
     elif days > (MOST_DAYS if most is None else most):
         yield f"the evaluation is expired: it is {days} days old, and {MOST_DAYS if most is None else most} are allowed"
-    if _asked(case, "advice") is None:
-        yield from _advised(evaluation.advice)
 
 
 def _binding(case: Case, evaluation: Evaluation) -> Iterator[str]:
@@ -121,18 +131,14 @@ def _binding(case: Case, evaluation: Evaluation) -> Iterator[str]:
         yield f"the evaluation is foreign: it judged other bytes than those of {_listed(foreign)}; evaluate again"
 
 
-def _advised(advice: Sequence[Advice]) -> Iterator[str]:
-    for one in advice:
+def _advised(case: Case) -> Iterator[str]:
+    """Advice not to use the data: too few persons, an attack that succeeded, and so on."""
+    if _asked(case, "advice") is not None:
+        return  # the policy says which advice it tolerates
+    for one in case.advice:
         if one.advice == NO:
             about = f" ({one.about})" if one.about else ""
             yield f"the advice is no: {one.words}{about}"
-
-
-def _few(case: Case) -> Iterator[str]:
-    """Too few persons, and whatever else speaks against the model itself."""
-    if _asked(case, "advice") is None:
-        what = "persons" if case.facts.standard else "rows"
-        yield from _advised([*of_learned(case.facts.generation.learned, what), *case.model_advice])
 
 
 def _quality(case: Case) -> Iterator[str]:

@@ -38,16 +38,20 @@ def tombstone(about: Any, edition: Edition) -> str:
     """Return README.md of a release that was retracted."""
     return (
         f"# {about.title}: retracted\n\n**These data were retracted on {edition.published:%Y-%m-%d}:** "
-        f"{edition.retracted}\n\nThe data are gone; delete your copies. What is known of each version stands in "
-        "`history.json` and `versions/`.\n"
+        f"{_sentence(edition.retracted or '')}\n\nThe data are gone; delete your copies. What is known of each version "
+        "stands in `history.json` and `versions/`.\n"
     )
 
 
 def _forced(edition: Edition) -> str:
     if edition.forced is None:
         return ""
-    told = f"**Published against advice.** The reason that was given: {edition.forced}"
+    told = f"**Published against advice.** The reason that was given: {_sentence(edition.forced)}"
     return f"{told} What spoke against it stands in `manifest.json`."
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _tables(facts: Facts) -> str:

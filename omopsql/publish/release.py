@@ -13,7 +13,7 @@ import duckdb
 
 from omopsql.errors import OmopsqlError
 from omopsql.evaluate.advice.function import advice_on
-from omopsql.evaluate.advice.rules import Advice, worst_first
+from omopsql.evaluate.advice.rules import Advice
 from omopsql.harmonize.folders import completed_folder
 
 from . import dictionary, evidence, gate, history, manifest, model_card, readme
@@ -145,9 +145,7 @@ class _Publishing:
         """Write everything for readers: evidence, dictionary, README and records."""
         title, facts = self.about.title, case.facts
         told = evidence.copy(self.reports, self.folder)
-        evaluated = () if self.reports.evaluation is None else self.reports.evaluation.advice
-        advice = worst_first(dict.fromkeys([*evaluated, *case.model_advice]))
-        told.append(model_card.write(self.folder, title, facts, edition, self.reports, advice))
+        told.append(model_card.write(self.folder, title, facts, edition, self.reports, case.advice))
         dictionary.write(facts.tables, self.folder)
         shutil.copyfile(self.asked.metadata, self.folder / ABOUT)
         (self.folder / README).write_text(readme.text(self.about, facts, told, edition), encoding="utf-8")

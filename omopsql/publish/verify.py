@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ CHANGED, MISSING, ADDED, WRONG = "changed", "missing", "added", "wrong"
 _CROISSANT = "records/croissant.json"
 _RECORD = "records/healthdcat.jsonld"
 _CHECKSUM = "checksumValue"
+_UNREADABLE = (OmopsqlError, OSError, KeyError, TypeError, ValueError, AttributeError)  # of a file of another shape
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,14 @@ def verify(release: Path, public_key: Path | None = None) -> Verified:
     try:
         told = manifest.read(release)
         listed = files(release, told)
-        found += [*_bytes(listed), *_data(release, told), *_records(release, told), *_versions(release)]
-    except (OmopsqlError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         return Verified((*found, Fault(MANIFEST, WRONG, f"it cannot be read: {first_line(error)}")), 0, signer)
+    found += _bytes(listed)
+    for name, check in _CHECKS.items():
+        try:
+            found += check(release, told)
+        except _UNREADABLE as error:
+            found.append(Fault(name, WRONG, f"what it says cannot be read: {first_line(error)}"))
     return Verified(tuple(found), len(listed), signer)
 
 
@@ -190,7 +196,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-def _versions(release: Path) -> Iterator[Fault]:
+def _versions(release: Path, told: dict[str, Any]) -> Iterator[Fault]:
     """Whether what is left of older versions is what the history says, and was signed."""
     for entry in history.entries(release):
         place = release / history.VERSIONS / str(entry["version"])
@@ -208,3 +214,10 @@ def _versions(release: Path) -> Iterator[Fault]:
             yield Fault(name, WRONG, "it is not the manifest that the history names")
         if not is_signed:
             yield Fault(name, WRONG, "its signature is not that of the key beside it")
+
+
+_CHECKS: dict[str, Callable[[Path, dict[str, Any]], Iterable[Fault]]] = {
+    DATA: _data,
+    "records": _records,
+    history.HISTORY: _versions,
+}
