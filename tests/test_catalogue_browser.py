@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from chromium import Browser, Page, chromium
@@ -27,7 +28,8 @@ _LOWEST_CONTRAST = """
 (() => {
   const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = (colour) => {
-    const [r, g, b] = channels(colour).map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = channels(colour).map((c) => linear(c / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const ground = (node) => {
@@ -55,7 +57,7 @@ _UNNAMED = """
   ...[...document.querySelectorAll("button, a, summary")].filter((one) => !one.textContent.trim()),
   ...[...document.querySelectorAll("[role=region], nav, [tabindex='0']")].filter(
     (one) => !one.getAttribute("aria-label") && !one.getAttribute("aria-labelledby")),
-  ...(document.querySelectorAll("h1").length === 1 && document.querySelectorAll("main").length === 1 ? [] : [document.body]),
+  ...["h1", "main"].filter((kind) => document.querySelectorAll(kind).length !== 1).map(() => document.body),
   ...(document.documentElement.lang ? [] : [document.documentElement]),
 ].map((one) => one.outerHTML.slice(0, 100))
 """
@@ -111,14 +113,16 @@ def explorers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Page:
-    return browser.page()
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.page() as opened:
+        yield opened
 
 
-@pytest.fixture
-def cdm(browser: Browser, explorers: Path) -> Page:
+@pytest.fixture(scope="module")
+def cdm(browser: Browser, explorers: Path) -> Iterator[Page]:
     """The explorer of the CDM, opened from a folder and ready."""
-    return ready(browser.page(), (explorers / "cdm" / "explore.html").as_uri())
+    with browser.page() as opened:
+        yield ready(opened, (explorers / "cdm" / "explore.html").as_uri())
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ def server(explorers: Path) -> Iterator[str]:
     """A plain server of files: it knows no ranges and no types of its own."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = {"": "application/octet-stream", ".html": "text/html", ".js": "text/javascript"}
+        extensions_map: ClassVar = {"": "application/octet-stream", ".html": "text/html", ".js": "text/javascript"}
 
         def log_message(self, *told):
             pass
@@ -264,9 +268,12 @@ def test_of_many_rows_the_first_thousand_are_shown_and_all_downloaded(cdm):
         "The first 1,000 of 2,500 rows in "
     )
     assert cdm.evaluate("document.querySelectorAll('#rows tbody tr').length") == 1000
-    cdm.evaluate("URL.createObjectURL = (blob) => { window.got = blob; return '#'; }")
+    cdm.evaluate(
+        "window.real = URL.createObjectURL; URL.createObjectURL = (blob) => { window.got = blob; return '#'; }"
+    )
     cdm.evaluate("document.getElementById('download').click()")
-    cdm.wait("window.got")
+    cdm.wait("Boolean(window.got)")
+    cdm.evaluate("URL.createObjectURL = window.real; 0")
     lines = cdm.evaluate("window.got.text()").splitlines()
     assert lines[:2] == ['"i"', '"2499"'] and len(lines) == 2501
 
@@ -326,10 +333,9 @@ def test_a_query_that_takes_too_long_is_stopped(cdm):
     assert answer(cdm, "SELECT count(*) FROM person") == [["120"]]
 
 
-def test_a_link_brings_its_query(browser, explorers):
+def test_a_link_brings_its_query(page, explorers):
     address = (explorers / "cdm" / "explore.html").as_uri()
-    linked = ready(browser.page(), f"{address}#sql=SELECT+42")
-    assert linked.evaluate("query.value") == "SELECT 42"
+    assert ready(page, f"{address}#sql=SELECT+42").evaluate("query.value") == "SELECT 42"
 
 
 # For everybody
