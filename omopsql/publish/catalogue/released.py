@@ -242,18 +242,14 @@ def _versions(folder: Path, manifest: dict[str, Any]) -> list[Version]:
     found = [
         Version(
             version=str(one["version"]),
-            published=str(_first(one, "date", "published")),
-            manifest_sha256=seal if str(one["version"]) == mine else str(_first(one, "manifest", "manifest_sha256")),
+            published=str(one.get("date") or ""),
+            manifest_sha256=str(one.get("manifest") or (seal if str(one["version"]) == mine else "")),
             forced=one.get("forced") or None,
             retracted=one.get("retracted") or None,
         )
         for one in told
     ]
     return sorted(found, key=lambda version: version.published)[::-1]
-
-
-def _first(told: dict[str, Any], *names: str) -> Any:
-    return next((told[name] for name in names if told.get(name)), "")
 
 
 def _json(path: Path) -> Any:
