@@ -134,13 +134,16 @@ class Browser:
         self._number = 0
         self._pages: dict[str, Page] = {}
 
-    def page(self) -> Page:
-        """Open a tab."""
+    @contextmanager
+    def page(self) -> Iterator[Page]:
+        """Open a tab, and close it in the end."""
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         page = Page(self, session)
         self._pages[session] = page
-        return page
+        yield page
+        del self._pages[session]
+        self.call("Target.closeTarget", {"targetId": target})
 
     def call(self, method: str, parameters: dict[str, Any], session: str | None = None) -> dict[str, Any]:
         """Ask for something and wait for the answer; events that come meanwhile are heard by their tab."""

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -39,6 +41,32 @@ PATIENTS = pa.table(
     }
 )
 REPORT = "<!DOCTYPE html><title>Evaluation</title><h1>Evaluation of the synthetic data</h1>"
+
+
+def hospital(persons: int = 120, measured: int = 20) -> dict[str, pa.Table]:
+    """The tables of a small CDM."""
+    sql = {
+        "person": """SELECT i AS person_id, (8507 + 25 * (i % 2))::INTEGER AS gender_concept_id,
+            (1940 + i % 60)::INTEGER AS year_of_birth FROM range($persons) AS r (i)""",
+        "observation_period": """SELECT i AS person_id, DATE '2010-01-01' AS observation_period_start_date,
+            DATE '2020-12-31' AS observation_period_end_date FROM range($persons) AS r (i)""",
+        "visit_occurrence": """SELECT i AS person_id, 9202 AS visit_concept_id, DATE '2012-03-01' + i::INTEGER
+            AS visit_start_date, DATE '2012-03-02' + i::INTEGER AS visit_end_date FROM range($persons) AS r (i)""",
+        "condition_occurrence": """SELECT i AS person_id, (201826 + i % 3)::INTEGER AS condition_concept_id,
+            'E1' || i % 3 AS condition_source_value, DATE '2012-03-01' AS condition_start_date
+            FROM range($persons) AS r (i)""",
+        "drug_exposure": """SELECT i AS person_id, 1503297 AS drug_concept_id, 'metformin' AS drug_source_value,
+            DATE '2012-04-01' AS drug_exposure_start_date FROM range($persons // 2) AS r (i)""",
+        "measurement": """SELECT i // $measured AS person_id, (3000000 + i % 40)::INTEGER AS measurement_concept_id,
+            8840 AS unit_concept_id, 'test ' || i % 40 AS measurement_source_value,
+            DATE '2012-05-01' + (i % 3000)::INTEGER AS measurement_date,
+            (i * 7919 % 1000) / 10.0::DOUBLE AS value_as_number
+            FROM range($persons * $measured) AS r (i)""",
+        "death": """SELECT i * 10 AS person_id, DATE '2021-01-01' AS death_date FROM range($persons // 10) AS r (i)""",
+        "note": "SELECT i AS person_id, 'x' AS note_text FROM range(0) AS r (i)",
+    }
+    sizes = {"persons": str(persons), "measured": str(measured)}
+    return {name: duckdb.sql(Template(text).substitute(sizes)).to_arrow_table() for name, text in sql.items()}
 
 
 def release(
@@ -73,6 +101,8 @@ def release(
     _write(folder / "evidence" / "evaluation" / "index.html", REPORT)
     _write(folder / "evidence" / "model-card.md", f"# {title}\n")
     _write(folder / "README.md", f"# {title}\n")
+    mine = {"identifier": identifier, "version": version, "date": published, "manifest": None}
+    _write(folder / "history.json", json.dumps([*earlier, mine | {"forced": forced, "retracted": retracted}]))
     manifest = {
         "format": 1,
         "identifier": identifier,
@@ -98,9 +128,6 @@ def release(
         ],
     }
     _write(folder / "manifest.json", json.dumps(manifest, sort_keys=True))
-    mine = {"identifier": identifier, "version": version, "published": published, "forced": forced}
-    mine |= {"retracted": retracted, "manifest_sha256": sha256(folder / "manifest.json")}
-    _write(folder / "history.json", json.dumps([*earlier, mine]))
     return folder
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from .connection import connected
 from .options import check_folder_of
+from .watch import watched_steps
 
 AUTO, REQUIRED, NONE = "auto", "required", "none"
 
@@ -91,8 +93,9 @@ def catalogue(
     from omopsql.publish.catalogue import site
 
     engine = _engine(explorer)
-    asked = site.Asked(title, publisher, url, open_all, most_rows)
-    built = site.build(releases, output, asked, engine, lambda doing: click.echo(doing, err=True))
+    asked = site.Asked(releases, title, publisher, url, open_all, most_rows)
+    with connected(None) as con:
+        built = watched_steps(con, lambda tell: site.build(con, asked, output, engine, tell), f"Writing {output}")
     sets = f"{built.data_sets:,} data set{'' if built.data_sets == 1 else 's'}"
     explored = f"{built.explorers:,} with SQL in the browser" if engine else "without SQL in the browser"
     click.echo(f"Wrote {output}: {sets}, {explored}; open {output / 'index.html'}", err=True)

@@ -40,7 +40,7 @@ def engine_files(given: Path | None = None) -> dict[str, bytes]:
     are not those of the pinned version.
     """
     if given is None:
-        return _checked(_of_tarball(_kept() or _fetched()), f"what the npm registry holds as {PACKAGE}")
+        return _checked(_of_tarball(kept() or _fetched()), f"what the npm registry holds as {PACKAGE}")
     if given.is_dir():
         return _checked(_of_folder(given), str(given))
     if not given.is_file():
@@ -86,7 +86,7 @@ def _of_tarball(content: bytes) -> Read:
     return read
 
 
-def _kept() -> bytes | None:
+def kept() -> bytes | None:
     """Return the package from the cache, unless it is damaged."""
     place = _cache() / _TARBALL
     if not place.is_file():

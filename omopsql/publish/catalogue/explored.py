@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -66,26 +65,29 @@ class Explored:
 
 
 def write_database(
-    tables: dict[str, list[Path]], described: dict[str, tuple[Variable, ...]], file: Path, most_rows: int = MOST_ROWS
+    con: duckdb.DuckDBPyConnection,
+    tables: dict[str, list[Path]],
+    described: dict[str, tuple[Variable, ...]],
+    file: Path,
+    most_rows: int = MOST_ROWS,
 ) -> Explored:
     """Write the tables that have rows to a new DuckDB ``file``, and find out which examples answer anything.
 
-    ``tables`` are Parquet files by table, ``described`` columns by table as the record has them. When a table has more
-    than ``most_rows`` rows, some are left out: where there are persons, the same persons from every table.
+    ``con`` is a connection in memory. ``tables`` are Parquet files by table, ``described`` columns by table as the
+    record has them. When a table has more than ``most_rows`` rows, some are left out: where there are persons, the same
+    persons from every table.
     """
-    with contextlib.closing(duckdb.connect()) as con:
-        con.execute("SET enable_progress_bar = false")
-        sources = [_source(con, name, files) for name, files in sorted(tables.items())]
-        of_persons = _every(max((one.rows for one in sources if one.has_persons), default=0), most_rows)
-        con.execute(f"ATTACH {literal(str(file))} AS explorer (STORAGE_VERSION {literal(STORAGE)})")
-        con.execute("USE explorer")
-        found = []
-        for source in filter(lambda source: source.rows, sources):
-            every = of_persons if source.has_persons else _every(source.rows, most_rows)
-            found.append(_filled(con, source, every, described.get(source.name, ())))
-        examples = tuple(_examples(con, found))
-        con.execute("USE memory")
-        con.execute("DETACH explorer")
+    sources = [_source(con, name, files) for name, files in sorted(tables.items())]
+    of_persons = _every(max((one.rows for one in sources if one.has_persons), default=0), most_rows)
+    con.execute(f"ATTACH {literal(str(file))} AS explorer (STORAGE_VERSION {literal(STORAGE)})")
+    con.execute("USE explorer")
+    found = []
+    for source in filter(lambda source: source.rows, sources):
+        every = of_persons if source.has_persons else _every(source.rows, most_rows)
+        found.append(_filled(con, source, every, described.get(source.name, ())))
+    examples = tuple(_examples(con, found))
+    con.execute("USE memory")
+    con.execute("DETACH explorer")
     return Explored(tuple(found), examples)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 from string import Template
+from urllib.parse import quote
 
 from omopsql.pages import GENERATOR, embedded, facts, page, part
 
@@ -231,7 +232,7 @@ def _tables(release: Release) -> str:
 
 def _reports(release: Release, copied: set[str]) -> str:
     items = "".join(
-        f"<li>{_link(report.title, report.path)}{f': {html.escape(report.words)}' if report.words else ''}</li>"
+        f"<li>{_link(report.title, quote(report.path))}{f': {html.escape(report.words)}' if report.words else ''}</li>"
         for report in release.reports()
         if report.path in copied
     )
@@ -240,11 +241,14 @@ def _reports(release: Release, copied: set[str]) -> str:
 
 def _versions(data_set: DataSet, release: Release) -> str:
     rows = []
+    kept = release.earlier_records()
     for version, folder in data_set.versions():
         name = html.escape(version.version)
         if folder is not None and version.version != release.version:
             up = "../" * (data_set.folder_of(release).count("/") + 1)
-            name = f'<a href="{up}{folder}/index.html">{name}</a>'
+            name = _link(version.version, f"{up}{folder}/index.html")
+        elif version.version in kept:
+            name = _link(version.version, quote(kept[version.version]))
         standing = [f"retracted: {version.retracted}"] * bool(version.retracted)
         standing += [f"published against advice: {version.forced}"] * bool(version.forced)
         standing += ["this page"] * (version.version == release.version)
@@ -277,7 +281,7 @@ def _checksums(release: Release, copied: set[str]) -> str:
     if not listed:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{_link(file.path, file.path) if file.path in copied else html.escape(file.path)}</th>'
+        f'<tr><th scope="row">{_file(file.path, copied)}</th>'
         f'<td class="number">{file.bytes:,}</td><td class="sum optional">{html.escape(file.sha256)}</td></tr>'
         for file in listed
     )
@@ -288,6 +292,10 @@ def _checksums(release: Release, copied: set[str]) -> str:
     more = len(release.files) - len(listed)
     rest = f'<p class="quiet">{more:,} more stand in the manifest.</p>' if more else ""
     return _scrolled("Files and checksums", f"{head}<tbody>{rows}</tbody>") + rest
+
+
+def _file(path: str, copied: set[str]) -> str:
+    return _link(path, quote(path)) if path in copied else html.escape(path)
 
 
 # HTML
@@ -319,7 +327,7 @@ def _link(words: str | None, address: str | None) -> str:
 
 
 def _links(links: Iterable[tuple[str, str]]) -> str:
-    items = "".join(f"<li>{_link(title, path)}</li>" for title, path in links)
+    items = "".join(f"<li>{_link(title, quote(path))}</li>" for title, path in links)
     return f'<ul class="list">{items}</ul>' if items else ""
 
 

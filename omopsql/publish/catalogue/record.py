@@ -100,8 +100,9 @@ class Variable:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a report is called, and what it comes to."""
+    """A report that the record cites: its path in the release, what it is called, and what it comes to."""
 
+    path: str
     title: str
     words: str
 
@@ -126,7 +127,7 @@ class Record:
     ages: str
     publisher: tuple[str, ...]
     variables: dict[str, tuple[Variable, ...]]
-    judged: dict[str, Judged]
+    judged: tuple[Judged, ...]
 
 
 def read_record(path: Path) -> tuple[Record, Graph]:
@@ -194,7 +195,7 @@ class _Reader:
             ages=self._ages(),
             publisher=tuple(one.words for one in self._said(_DCT + "publisher")),
             variables=dict(self._tables()),
-            judged=dict(self._judged()),
+            judged=tuple(self._judged()),
         )
 
     def _of(self, node: Any, predicate: str) -> list[Any]:
@@ -277,13 +278,12 @@ class _Reader:
                     self._one(column, _DCT + "description", _CSVW + "description", _CSVW + "title"),
                 )
 
-    def _judged(self) -> Iterator[tuple[str, Judged]]:
-        """The path of each report that the record cites, with what it is called and what it comes to."""
+    def _judged(self) -> Iterator[Judged]:
         for certificate in self._of(self.node, _DQV + "hasQualityAnnotation"):
             for body in self._of(certificate, _OA + "hasBody"):
                 path, title = self._one(body, _DCT + "source"), self._one(body, _DCT + "title")
                 if path and title:
-                    yield path, Judged(title, self._one(body, _RDF + "value"))
+                    yield Judged(path, title, self._one(body, _RDF + "value"))
 
     def _one(self, node: Any, *predicates: str) -> str:
         return next((str(text) for predicate in predicates for text in self._of(node, predicate)), "")

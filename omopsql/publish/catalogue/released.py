@@ -7,18 +7,18 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omopsql.errors import OmopsqlError
 
-from .record import PUBLIC, Record, read_record
+from .record import PUBLIC, Judged, Record, read_record
 
 if TYPE_CHECKING:
     from rdflib import Graph
 
-MANIFEST = "manifest.json"
+MANIFEST, HISTORY = "manifest.json", "history.json"
 RECORD = "records/healthdcat.jsonld"
 
 _REPORTS = (  # what evidence a reader is led to: the end of its path, what it is called
@@ -41,7 +41,7 @@ _RECORDS = {
     "edc/policy.json": "Eclipse EDC: policy",
     "edc/contract-definition.json": "Eclipse EDC: contract definition",
 }
-_SEALS = (MANIFEST, "manifest.sig", "public-key.pem", "history.json", "README.md")
+_SEALS = (MANIFEST, "manifest.sig", "public-key.pem", HISTORY, "README.md")
 _PIECE = 1 << 20
 
 
@@ -63,16 +63,6 @@ class File:
     path: str
     bytes: int
     sha256: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """A piece of evidence; ``words`` are what it comes to, where the record says so. The least ``rank`` comes first."""
-
-    path: str
-    title: str
-    words: str
-    rank: int
 
 
 @dataclass(frozen=True)
@@ -104,22 +94,23 @@ class Release:
                 found.setdefault(file.path.split("/")[1].removesuffix(".parquet"), []).append(file)
         return found
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[Judged]:
         """Return the evidence: first what the record cites, then what is for readers, then the rest."""
-        paths = [file.path for file in self.files if file.path.startswith("evidence/")]
-        return sorted((self._report(path) for path in paths), key=lambda report: (report.rank, report.path))
-
-    def _report(self, path: str) -> Report:
-        rank = next((rank for rank, (ending, _) in enumerate(_REPORTS) if path.endswith("/" + ending)), len(_REPORTS))
-        title = _REPORTS[rank][1] if rank < len(_REPORTS) else path.removeprefix("evidence/")
-        cited = self.record.judged.get(path)
-        return Report(path, title, "", rank) if cited is None else Report(path, cited.title, cited.words, -1)
+        paths = {file.path for file in self.files if file.path.startswith("evidence/")}
+        cited = [one for one in self.record.judged if one.path in paths]
+        rest = sorted(paths - {one.path for one in cited}, key=lambda path: (_rank(path), path))
+        return [*cited, *(Judged(path, _title(path), "") for path in rest)]
 
     def records(self) -> Iterator[tuple[str, str]]:
         """Yield the title and path of each record that machines read."""
         for name, title in _RECORDS.items():
             if (self.folder / "records" / name).is_file():
                 yield title, f"records/{name}"
+
+    def earlier_records(self) -> dict[str, str]:
+        """Return where the records of earlier versions stand that a release keeps, by version."""
+        paths = (file.path for file in self.files if file.path.endswith("/records/healthdcat.ttl"))
+        return {path.split("/")[1]: path for path in paths if path.startswith("versions/")}
 
     def seals(self) -> Iterator[str]:
         """Yield the paths of what a reader needs to verify the release."""
@@ -154,7 +145,7 @@ class DataSet:
 
     def folder_of(self, release: Release) -> str:
         """Return the folder of a release in the site: that of the data set, or a folder of an older version there."""
-        return self.slug if release is self.newest else f"{self.slug}/{slug(release.version)}"
+        return self.slug if release is self.newest else f"{self.slug}/version-{slug(release.version)}"
 
     def versions(self) -> list[tuple[Version, str | None]]:
         """Return every version that is known of, the newest first, with its folder in the site where it has one."""
@@ -170,7 +161,7 @@ def read_release(folder: Path) -> Release:
         raise OmopsqlError(f"{folder} is no release: it has no {MANIFEST}; omopsql publish makes one")
     manifest = _json(folder / MANIFEST)
     versions = tuple(_versions(folder, manifest))
-    mine = next((version for version in versions if version.version == manifest.get("version")), versions[0])
+    mine = next(version for version in versions if version.version == str(manifest.get("version", "")))
     decision = manifest.get("decision") or {}
     record, graph = read_record(folder / RECORD)
     return Release(
@@ -202,11 +193,25 @@ def data_sets(releases: Iterable[Release]) -> list[DataSet]:
             raise OmopsqlError(f"{twin.folder} and {release.folder} are both {what}; give one of them")
         others.append(release)
     slugs = _slugs(list(by_identifier))
-    found = [
-        DataSet(slugs[identifier], tuple(sorted(mine, key=lambda release: release.published, reverse=True)))
-        for identifier, mine in by_identifier.items()
-    ]
+    found = [DataSet(slugs[identifier], _newest_first(mine)) for identifier, mine in by_identifier.items()]
     return sorted(found, key=lambda data_set: (data_set.newest.published, data_set.slug), reverse=True)
+
+
+def _rank(path: str) -> int:
+    return next((rank for rank, (ending, _) in enumerate(_REPORTS) if path.endswith(f"/{ending}")), len(_REPORTS))
+
+
+def _title(path: str) -> str:
+    return dict(enumerate(title for _, title in _REPORTS)).get(_rank(path), path.removeprefix("evidence/"))
+
+
+def _newest_first(releases: list[Release]) -> tuple[Release, ...]:
+    """Order the releases of a data set. One that a later history calls retracted is so, whatever its folder holds."""
+    retracted = {
+        version.version: version.retracted for one in releases for version in one.versions if version.retracted
+    }
+    told = (replace(one, retracted=one.retracted or retracted.get(one.version)) for one in releases)
+    return tuple(sorted(told, key=lambda release: release.published, reverse=True))
 
 
 def slug(text: str) -> str:
@@ -225,27 +230,26 @@ def _slugs(identifiers: list[str]) -> dict[str, str]:
     }
 
 
-def _versions(folder: Path, manifest: dict[str, Any]) -> Iterator[Version]:
-    path = folder / "history.json"
-    history = _json(path) if path.is_file() else []
-    told = history.get("versions", []) if isinstance(history, dict) else history
-    for one in sorted(told, key=lambda one: str(_first(one, "published", "date")), reverse=True):
-        yield Version(
-            str(one["version"]),
-            str(_first(one, "published", "date")),
-            str(_first(one, "manifest_sha256", "manifest", "sha256")),
-            one.get("forced") or None,
-            one.get("retracted") or None,
+def _versions(folder: Path, manifest: dict[str, Any]) -> list[Version]:
+    """Read the history, the newest version first; without one, the manifest's own version is all there is."""
+    path = folder / HISTORY
+    told = _json(path) if path.is_file() else []
+    mine = str(manifest.get("version", ""))
+    if not any(str(one["version"]) == mine for one in told):
+        decision = manifest.get("decision") or {}
+        told = [*told, {"version": mine, "date": manifest.get("published"), "forced": decision.get("force")}]
+    seal = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    found = [
+        Version(
+            version=str(one["version"]),
+            published=str(one.get("date") or ""),
+            manifest_sha256=str(one.get("manifest") or (seal if str(one["version"]) == mine else "")),
+            forced=one.get("forced") or None,
+            retracted=one.get("retracted") or None,
         )
-    if not any(one.get("version") == manifest.get("version") for one in told):
-        seal = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
-        forced = (manifest.get("decision") or {}).get("force") or None
-        retracted = manifest.get("retracted") or None
-        yield Version(str(manifest.get("version", "")), str(manifest.get("published", "")), seal, forced, retracted)
-
-
-def _first(told: dict[str, Any], *names: str) -> Any:
-    return next((told[name] for name in names if told.get(name)), "")
+        for one in told
+    ]
+    return sorted(found, key=lambda version: version.published)[::-1]
 
 
 def _json(path: Path) -> Any:

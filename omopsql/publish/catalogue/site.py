@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+
+import duckdb
 
 from omopsql.errors import OmopsqlError
 from omopsql.harmonize.folders import completed_folder
@@ -22,7 +24,7 @@ from .released import DataSet, Release, data_sets, read_release
 
 MARK = "catalogue.jsonld"  # shows that a folder is a site of ours
 TITLE = "Synthetic data sets"
-_ENGINE = "engine"
+_ENGINE, _DATA = "engine", "explorer"  # folders of scripts
 _LICENCE = "LICENSE.txt"
 _LOADS = "'self' 'wasm-unsafe-eval'; worker-src blob:"
 
@@ -32,8 +34,9 @@ Pieces = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a site shall be: its title, its address with a slash at the end, and how much of the data it lays open."""
+    """What a site shall be: of which folders, its title, its address with a slash at the end, how open it is."""
 
+    folders: tuple[Path, ...]
     title: str = TITLE
     publisher: str | None = None
     url: str | None = None
@@ -49,26 +52,26 @@ class Built:
     explorers: int
 
 
-def build(folders: Sequence[Path], output: Path, asked: Asked, engine: Mapping[str, bytes], tell: Tell) -> Built:
+def build(con: duckdb.DuckDBPyConnection, asked: Asked, output: Path, engine: Mapping[str, bytes], tell: Tell) -> Built:
     """Write the site of releases to the folder ``output``, complete or not at all; an older site there is replaced.
 
     ``engine`` are the files of DuckDB-WASM by name; without them there is no explorer. Raises OmopsqlError when a
     folder is no release, when a file is not what its manifest says, or when ``output`` holds something else.
     """
-    if not folders:
+    if not asked.folders:
         raise OmopsqlError("a catalogue needs at least one release; omopsql publish makes one")
-    for folder in folders:
+    for folder in asked.folders:
         if output.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise OmopsqlError(f"{output} holds the release {folder}; write the site to another folder")
     tell("Reading the releases")
-    found = data_sets(map(read_release, folders))
+    found = data_sets(map(read_release, asked.folders))
     with completed_folder(output, MARK, "site of omopsql catalogue") as site:
         engine_pieces = _write_engine(site, engine) if engine else None
         explorers = 0
         for data_set in found:
             for release in data_set.releases:
                 tell(f"Writing {release.record.title}, version {release.version}")
-                explorers += _write_release(site, data_set, release, asked, engine_pieces)
+                explorers += _write_release(con, _Place(site, data_set, release), asked, engine_pieces)
         _write_text(site / "index.html", index_page(asked.title, found))
         publisher = asked.publisher or publishers(found)
         harvest.write_dcat(site, asked.title, publisher, asked.url, found)
@@ -90,40 +93,55 @@ def _write_engine(site: Path, engine: Mapping[str, bytes]) -> Pieces:
     return written
 
 
-def _write_release(site: Path, data_set: DataSet, release: Release, asked: Asked, engine: Pieces | None) -> bool:
+@dataclass(frozen=True)
+class _Place:
+    """A release and where it stands in the site."""
+
+    site: Path
+    data_set: DataSet
+    release: Release
+
+    @property
+    def folder(self) -> Path:
+        return self.site / self.data_set.folder_of(self.release)
+
+    @property
+    def root(self) -> str:
+        """The way from the folder up to the site."""
+        return "../" * (self.data_set.folder_of(self.release).count("/") + 1)
+
+
+def _write_release(con: duckdb.DuckDBPyConnection, place: _Place, asked: Asked, engine: Pieces | None) -> bool:
     """Write the folder of a release; return whether it can be explored."""
-    folder = site / data_set.folder_of(release)
-    folder.mkdir(parents=True, exist_ok=True)
+    release = place.release
+    place.folder.mkdir(parents=True, exist_ok=True)
     is_open = (release.is_public or asked.open_all) and release.retracted is None
     paths = {path for _, path in release.records()} | set(release.seals())
-    paths |= {report.path for report in release.reports()}
+    paths |= {report.path for report in release.reports()} | set(release.earlier_records().values())
     if is_open:
         paths |= {file.path for files in release.tables().values() for file in files}
-    release.copy(sorted(paths), folder)
-    explored = is_open and engine is not None and _write_explorer(site, data_set, release, asked, engine)
-    _write_text(folder / "index.html", release_page(asked.title, data_set, release, paths, bool(explored)))
-    return bool(explored)
+    release.copy(sorted(paths), place.folder)
+    has_explorer = is_open and engine is not None and _write_explorer(con, place, asked, engine)
+    page_of_it = release_page(asked.title, place.data_set, release, paths, has_explorer)
+    _write_text(place.folder / "index.html", page_of_it)
+    return has_explorer
 
 
-def _write_explorer(site: Path, data_set: DataSet, release: Release, asked: Asked, engine: Pieces) -> bool:
-    place = data_set.folder_of(release)
+def _write_explorer(con: duckdb.DuckDBPyConnection, place: _Place, asked: Asked, engine: Pieces) -> bool:
+    """Write the explorer of a release; return whether there is anything to explore."""
+    release = place.release
     tables = {name: [release.folder / file.path for file in files] for name, files in release.tables().items()}
-    pieces_folder = site / place / "explorer"
     with tempfile.TemporaryDirectory() as scratch:
         database = Path(scratch) / "data.duckdb"
-        explored = write_database(tables, release.record.variables, database, asked.most_rows)
+        explored = write_database(con, tables, release.record.variables, database, asked.most_rows)
         if not explored.tables:
             return False
-        pieces_folder.mkdir()
-        pieces = write_pieces(database, pieces_folder, "data")
-    root = "../" * (place.count("/") + 1)
-    files = {
-        name: {"name": name, "pieces": [f"{root}{_ENGINE}/{piece}" for piece in written]}
-        for name, written in engine.items()
-    }
-    files["data"] = {"name": "data", "pieces": [f"explorer/{piece}" for piece in pieces]}
-    text = _explorer_page(asked.title, release, root, explored, files)
-    _write_text(site / place / EXPLORER_PAGE, text)
+        (place.folder / _DATA).mkdir()
+        data = write_pieces(database, place.folder / _DATA, "data")
+    pieces = {name: [f"{place.root}{_ENGINE}/{piece}" for piece in written] for name, written in engine.items()}
+    pieces["data"] = [f"{_DATA}/{piece}" for piece in data]
+    files = {name: {"name": name, "pieces": written} for name, written in pieces.items()}
+    _write_text(place.folder / EXPLORER_PAGE, _explorer_page(asked.title, release, place.root, explored, files))
     return True
 
 
