@@ -197,7 +197,8 @@ def stand_in(monkeypatch) -> None:
         import omopsql.publish.about
         import omopsql.publish.records  # noqa: F401
     except ImportError:
-        for name, parts in (("about", {"read": _read}), ("records", {"write": _write})):
+        edc = types.SimpleNamespace(send=None)  # a test that sends says how
+        for name, parts in (("about", {"read": _read}), ("records", {"write": _write, "edc": edc})):
             module = types.ModuleType(f"omopsql.publish.{name}")
             vars(module).update(parts)
             monkeypatch.setitem(sys.modules, module.__name__, module)
