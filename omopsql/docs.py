@@ -49,8 +49,9 @@ Each function is one of these kinds:
 
 {kinds}
 
-The examples read the folder `omopsql_demo`, which the command `omopsql demo` makes, a table of simulated patients and
-a model of it:
+The examples read the folder `omopsql_demo`, which the command `omopsql demo` makes, a release in it, which
+`omopsql publish omopsql_demo/synthetic/cdm --metadata about.yaml --force "An example" -o omopsql_demo/release` makes,
+a table of simulated patients and a model of it:
 
 ```sql
 {inputs}```

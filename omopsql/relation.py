@@ -44,6 +44,11 @@ def resolve(cursor: duckdb.DuckDBPyConnection, source: str) -> Relation:
     return describe(cursor, source, _table(cursor, source) or _file(source))
 
 
+def is_stored(cursor: duckdb.DuckDBPyConnection, source: str) -> bool:
+    """Whether ``source`` names a table or a view, which comes before a file of that name."""
+    return _table(cursor, source) is not None
+
+
 def resolve_file(cursor: duckdb.DuckDBPyConnection, path: Path) -> Relation:
     """Find what a file, a glob or a folder holds. Raises OmopsqlError when there is nothing that can be read."""
     return describe(cursor, str(path), _file(str(path)))

@@ -13,6 +13,7 @@ from typing import Any
 import clinic
 import commands
 import duckdb
+import published
 import pytest
 from hypothesis import settings
 
@@ -37,9 +38,10 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``omopsql demo`` makes: the folders source, vocabulary and cdm of a simulated hospital."""
+    """What ``omopsql demo`` makes: the folders source, vocabulary and cdm of a simulated hospital; and a release."""
     folder = tmp_path_factory.mktemp("demo") / "omopsql_demo"
     omopsql.demo.make(folder, 2000, 1)
+    published.write_release(folder / "synthetic" / "cdm", folder / "release")
     return folder
 
 

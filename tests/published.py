@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -13,9 +14,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+import omopsql
+from omopsql.publish import keys
 from omopsql.publish.facts import Generation
 from omopsql.publish.marking import copy_marked, marks
+from omopsql.publish.release import Asked, publish
 from omopsql.publish.synthetic import judged
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -142,6 +147,15 @@ def write_about(path: Path) -> Path:
     return path
 
 
+def write_release(synthetic: Path, release: Path) -> None:
+    """Publish data without an evaluation, by force."""
+    with pytest.MonkeyPatch.context() as patched, contextlib.closing(omopsql.connect()) as con:
+        stand_in(patched)
+        about = write_about(release.with_name("about.yaml"))
+        key = keys.make_private(release.with_name("signing-key.pem"))
+        publish(con, Asked(synthetic, release, about, force="An example"), key)
+
+
 def contents(folder: Path) -> dict[str, str]:
     """The hash of each file below a folder."""
     return {
@@ -183,7 +197,8 @@ def stand_in(monkeypatch) -> None:
         import omopsql.publish.about
         import omopsql.publish.records  # noqa: F401
     except ImportError:
-        for name, parts in (("about", {"read": _read}), ("records", {"write": _write})):
+        edc = types.SimpleNamespace(send=None)  # a test that sends says how
+        for name, parts in (("about", {"read": _read}), ("records", {"write": _write, "edc": edc})):
             module = types.ModuleType(f"omopsql.publish.{name}")
             vars(module).update(parts)
             monkeypatch.setitem(sys.modules, module.__name__, module)

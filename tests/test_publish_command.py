@@ -6,6 +6,7 @@ import commands
 import published
 import pytest
 
+from omopsql import OmopsqlError
 from omopsql.publish import keys
 
 
@@ -83,6 +84,30 @@ def test_a_retraction(place):
     told = commands.done("publish", "--retract", "release", "--reason", "An error", "--key", key).stderr
     assert "its data are gone" in told
     assert not (place / "release/data").exists()
+    commands.done("verify", "release")
+
+
+def test_a_connector_is_told_of_a_release_and_of_its_retraction(place, monkeypatch):
+    from omopsql.publish.records import edc
+
+    sent = []
+
+    def send(url, api_key, release):
+        sent.append((url, api_key, (release / "data").exists()))
+        if len(sent) == 3:
+            raise OmopsqlError("it does not answer")
+        return ["asset: created"]
+
+    monkeypatch.setattr(edc, "send", send)
+    monkeypatch.setenv("OMOPSQL_EDC_KEY", "secret")
+    key, url = _key(place), "https://connector.example/management"
+    told = commands.done(*_publish("--key", key, "--force", "For a course", "--edc", url)).stderr
+    assert "asset: created" in told
+    commands.done("publish", "--retract", "release", "--reason", "An error", "--key", key, "--edc", url)
+    assert sent == [(url, "secret", True), (url, "secret", False)]
+    failed = commands.run(*_publish("--key", key, "--force", "For a course", "--edc", url))
+    assert failed.exit_code == 1
+    assert "release stands, but the connector was not told: it does not answer" in failed.stderr
     commands.done("verify", "release")
 
 

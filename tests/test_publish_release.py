@@ -106,6 +106,14 @@ def test_a_release_of_a_cdm(con, hospital, key):
     assert verify(hospital.output).is_sound
 
 
+def test_persons_are_counted_run_by_run(con, hospital, key, monkeypatch):
+    whole = publish(con, hospital, key, now=NOW).facts
+    monkeypatch.setattr("omopsql.publish.describe.PERSONS_AT_A_TIME", 1)
+    again = publish(con, replace(hospital, output=hospital.output.with_name("again")), key, now=NOW).facts
+    assert again == whole
+    assert len(whole.codes) == 2
+
+
 def test_without_a_vocabulary_there_are_no_codes(con, hospital, key):
     facts = publish(con, replace(hospital, vocabulary=None), key, now=NOW).facts
     assert (facts.codes, facts.coding_systems, facts.persons) == ((), (), 2)

@@ -102,6 +102,8 @@ def publish(
         return
     if retract is not None:
         _retract(retract, reason, key)
+        if edc is not None:
+            _send(edc, retract)
         return
     if synthetic is None or metadata is None or output is None:
         missing = "SYNTHETIC" if synthetic is None else "--metadata" if metadata is None else "-o"
@@ -188,6 +190,6 @@ def _send(url: str, release: Path) -> None:
     try:
         sent = edc.send(url, os.environ.get(EDC_KEY), release)
     except OmopsqlError as error:
-        raise Failure(f"{release} is published, but the connector was not told: {error}") from error
+        raise Failure(f"{release} stands, but the connector was not told: {error}") from error
     for one in sent:
         click.echo(str(one), err=True)

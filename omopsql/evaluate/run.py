@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 
 from omopsql import __version__
 from omopsql.publish.policy import Policy, read_policy
+from omopsql.harmonize.cdm_source import is_schema
 from omopsql.publish.synthetic import judged
 from omopsql.quoting import identifier, literal
+from omopsql.relation import is_stored
 
 from .advice import of_report
 from .advice.rules import Advice, worst, worst_first
@@ -115,7 +117,7 @@ def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, fo
         "omopsql": __version__,
         "evaluated": when,
         "asked": asdict(asked),
-        "judged": judged(asked.synthetic),
+        "judged": _judged(con, asked.synthetic),
         "advice": [{"advice": one.advice, "words": one.words, **asdict(one)} for one in evaluated.advice],
         "metrics": rows,
     }
@@ -127,6 +129,13 @@ def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, fo
         drawn = plots(cursor, asked.real, asked.synthetic, asked.person, rows)
     page = Report(asked.synthetic, _facts(asked, when), rows, evaluated.advice, drawn)
     (folder / PAGE).write_text(render(page), encoding="utf-8")
+
+
+def _judged(con: duckdb.DuckDBPyConnection, source: str) -> dict[str, object]:
+    """The files that were judged with their hashes; none when the data are in the database."""
+    if is_stored(con, source) or is_schema(con, source):
+        return {"files": [], "model_sha256": None}
+    return judged(source)
 
 
 def _facts(asked: Asked, when: str) -> dict[str, str]:

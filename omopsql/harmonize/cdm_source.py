@@ -46,6 +46,11 @@ def cdm_relations(cursor: duckdb.DuckDBPyConnection, cdm: str) -> dict[str, Rela
     return {name: resolve_file(cursor, path) for name, path in files.items()}
 
 
+def is_schema(cursor: duckdb.DuckDBPyConnection, cdm: str) -> bool:
+    """Whether ``cdm`` names a schema with tables of the CDM, which comes before a folder of that name."""
+    return bool(_in_schema(cursor, cdm))
+
+
 def need_tables(relations: Iterable[str], cdm: str, needed: Iterable[str]) -> None:
     """Raise OmopsqlError that lists the tables which ``cdm`` lacks and those it has."""
     present = set(relations)

@@ -30,6 +30,11 @@ from .wording import column_words, table_words
 
 DATA = "data"
 PARQUET = "application/vnd.apache.parquet"
+PERSONS_AT_A_TIME = 100_000
+_MOST_RUNS = 1000  # where keys have gaps
+
+
+Persons = tuple[int, int]  # the keys of the first and the last of a run
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def describe(
             return Facts(tables, None, None, None, None, None, None, (), (), generation)
         _create_views(cursor, release, version)
         ((persons, youngest, oldest, first_day, last_day),) = cursor.execute(_query("people")).fetchall()
-        systems, codes = _coded(cursor, vocabulary)
+        systems, codes = _coded(cursor, release, version, vocabulary)
     standard = f"OMOP-CDM {version}"
     return Facts(tables, persons, youngest, oldest, first_day, last_day, standard, systems, codes, generation)
 
@@ -140,17 +145,24 @@ def _nulls(cursor: duckdb.DuckDBPyConnection, held: Held, types: Mapping[str, st
     return {column: int(n or 0) for column, n in found.items()}
 
 
-def _create_views(cursor: duckdb.DuckDBPyConnection, release: Release, version: str) -> None:
+def _create_views(
+    cursor: duckdb.DuckDBPyConnection, release: Release, version: str, persons: Persons | None = None
+) -> None:
     """Make a view of each table of the CDM with all its columns: what the release lacks is empty, or NULL.
 
-    Tables that only another version has are there too, for the queries name them.
+    Tables that only another version has are there too, for the queries name them. ``persons`` are the first and last
+    whose rows are seen; None for all.
     """
     held = {one.table.lower(): _reader(one.files) for one in release.tables}
     for name, fields in (cdm.tables(cdm.VERSIONS[-1]) | cdm.tables(version)).items():
+        if name in cdm.VOCABULARY_TABLES:
+            continue
         source = held.get(name)
         present = {} if source is None else columns_of(cursor, name, source).columns
         columns = ", ".join(_column_sql(field, {column.lower() for column in present}) for field in fields.values())
         rows = "WHERE false" if source is None else f"FROM {source}"
+        if persons is not None and "person_id" in {column.lower() for column in present}:
+            rows += f" WHERE person_id BETWEEN {persons[0]} AND {persons[1]}"
         cursor.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS SELECT {columns} {rows}")
 
 
@@ -160,8 +172,27 @@ def _column_sql(field: cdm.Field, present: Container[str]) -> str:
     return f"CAST({value} AS {stored}) AS {identifier(field.name)}"
 
 
+def _count_persons(cursor: duckdb.DuckDBPyConnection, release: Release, version: str) -> None:
+    """Make the table ``had``: how many persons have each concept."""
+    cursor.execute("CREATE OR REPLACE TEMP TABLE part_had (concept_id BIGINT, persons BIGINT)")
+    for persons in _runs_of_persons(cursor):
+        _create_views(cursor, release, version, persons)
+        cursor.execute(f"INSERT INTO part_had {_query('concepts')}")
+    _create_views(cursor, release, version)
+    summed = "SELECT concept_id, CAST(sum(persons) AS BIGINT) AS persons FROM part_had GROUP BY concept_id"
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE had AS {summed}")
+
+
+def _runs_of_persons(cursor: duckdb.DuckDBPyConnection) -> Iterator[Persons]:
+    """Divide the persons by their keys, which a synthetic CDM counts up from 1."""
+    ((first, last),) = cursor.execute("SELECT min(person_id), max(person_id) FROM person").fetchall()
+    if first is not None:
+        for start in range(first, last + 1, max(PERSONS_AT_A_TIME, (last - first) // _MOST_RUNS + 1)):
+            yield start, start + max(PERSONS_AT_A_TIME, (last - first) // _MOST_RUNS + 1) - 1
+
+
 def _coded(
-    cursor: duckdb.DuckDBPyConnection, vocabulary: str | None
+    cursor: duckdb.DuckDBPyConnection, release: Release, version: str, vocabulary: str | None
 ) -> tuple[tuple[CodingSystem, ...], tuple[Code, ...]]:
     """The coding systems and the most frequent codes; none without a vocabulary."""
     folder = vocabulary or _in_use(cursor)
@@ -170,7 +201,7 @@ def _coded(
     opened = open_vocabulary(cursor, folder)
     for name in ("concept", "vocabulary"):
         cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {opened.relation(name)}")
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE had AS {_query('concepts')}")
+    _count_persons(cursor, release, version)
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE used AS SELECT concept_id FROM had UNION {_query('other_concepts')}")
     addresses = _addresses()
     systems = cursor.execute(_query("coding_systems")).fetchall()

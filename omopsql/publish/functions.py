@@ -27,7 +27,7 @@ _FAULTS = pa.schema([("path", pa.string()), ("what", pa.string()), ("words", pa.
 @routine(
     family="publish",
     schema=_FILES,
-    examples=("SELECT count(*) FROM omopsql.release_files('demo_release') WHERE verdict <> 'ok' --> 0",),
+    examples=("SELECT count(*) FROM omopsql.release_files('omopsql_demo/release') WHERE verdict <> 'ok' --> 0",),
 )
 def release_files(caller: Caller, release: str) -> pa.Table:
     """List the files of a release with the SHA-256 that its manifest states and the one that each has now.
@@ -44,7 +44,7 @@ def release_files(caller: Caller, release: str) -> pa.Table:
 @routine(
     family="publish",
     schema=_FAULTS,
-    examples=("SELECT count(*) FROM omopsql.verify_release('demo_release') --> 0",),
+    examples=("SELECT count(*) FROM omopsql.verify_release('omopsql_demo/release') --> 0",),
 )
 def verify_release(caller: Caller, release: str, key: str | None = None) -> pa.Table:
     """Tell what of a release is not as its publisher signed it: one row for each fault, none when all is well.

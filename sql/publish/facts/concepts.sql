@@ -1,4 +1,5 @@
--- How many persons have each concept, of what is done to persons and found in them.
+-- How many persons have each concept, of what is done to persons and found in them. It is asked for some persons at a
+-- time, and the answers are added up: tables are sorted by person, so only their rows are read, and memory is bounded.
 -- @reads condition_occurrence, drug_exposure, procedure_occurrence, device_exposure, measurement, observation, specimen,
 -- visit_occurrence, visit_detail, episode (person_id and the concept)
 -- @reads death (person_id, cause_concept_id)
