@@ -100,9 +100,8 @@ def evaluate(
     \b
     Example:
       omopsql evaluate patients.csv synthetic.csv --holdout unseen.csv -o report/
-      omopsql evaluate patients.csv synthetic.csv --outcome diabetes --by sex
+      omopsql evaluate patients.csv synthetic.csv --outcome diabetes --by sex --policy policy.yaml
       omopsql evaluate omopsql_demo/cdm omopsql_demo/synthetic/cdm -o report/ --by gender_concept_id
-      omopsql evaluate patients.csv synthetic.csv --holdout unseen.csv --policy policy.yaml
 
     \b
     Exit codes:

@@ -80,9 +80,9 @@ def fit(
     Example:
       omopsql fit patients.csv -o model.parquet
       omopsql fit patients.csv -o model.parquet --column 'postal code=category' --column remarks=skip
+      omopsql fit patients.csv --policy policy.yaml -o model.parquet
       omopsql fit person --database hospital.duckdb -o person_model.parquet
       omopsql fit omopsql_demo/cdm -o hospital_model.parquet
-      omopsql fit omopsql_demo/cdm --policy policy.yaml -o hospital_model.parquet
     """  # noqa: D301 (click reads \b)
     from omopsql.quoting import literal
 

@@ -17,7 +17,7 @@ from .read import read_policy
         "SELECT words FROM omopsql.policy_check('policy.yaml') WHERE about = 'min_cell' "
         "--> No number of a model is over fewer than 20 persons or rows.",
         "SELECT words FROM omopsql.policy_check('policy.yaml', cdm := 'omopsql_demo/cdm') WHERE about = 'death' "
-        "--> The table is left out, with 137 rows.",
+        "--> The table is left out, with 468 rows.",
     ),
 )
 def policy_check(
