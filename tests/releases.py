@@ -101,6 +101,7 @@ def release(
     _write(folder / "evidence" / "evaluation" / "index.html", REPORT)
     _write(folder / "evidence" / "model-card.md", f"# {title}\n")
     _write(folder / "README.md", f"# {title}\n")
+    _write(folder / "dictionary" / "columns.csv", "table,column,type\n")
     mine = {"identifier": identifier, "version": version, "date": published, "manifest": None}
     _write(folder / "history.json", json.dumps([*earlier, mine | {"forced": forced, "retracted": retracted}]))
     manifest = {

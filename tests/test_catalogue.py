@@ -163,6 +163,7 @@ def test_a_release_tells_access_licence_making_and_checksums(site):
         "Evaluation: nothing speaks against use",
         "European Health Data Space",
         "The age of a row.",
+        "dictionary/columns.csv",
         hashlib.sha256((site / CLINIC / "data" / "patients.parquet").read_bytes()).hexdigest(),
     ):
         assert told in text

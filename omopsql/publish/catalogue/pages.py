@@ -227,7 +227,8 @@ def _tables(release: Release) -> str:
             f'<div class="scroll" tabindex="0" role="region" aria-label="Columns of {html.escape(name)}">'
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
         )
-    return "\n".join(told)
+    dictionary = [(path, path) for path in release.dictionary() if path.endswith(".csv")]
+    return "\n".join([*told, _links(dictionary)])
 
 
 def _reports(release: Release, copied: set[str]) -> str:

@@ -228,7 +228,7 @@ class _Reader:
         period = self._period(node)
         if names or ways or period:  # it is described here, and an address with # is that of this description
             address = next(iter(ways), None if "#" in (address or "") else address)
-        name = " ".join(names) or period or ("" if ways else _of_address(str(node)))
+        name = "\n".join(names) or period or ("" if ways else _of_address(str(node)))
         return Said(", ".join([*filter(None, [name]), *(way.removeprefix("mailto:") for way in ways)]), address)
 
     def _ways(self, node: Any) -> list[str]:
@@ -281,9 +281,9 @@ class _Reader:
     def _judged(self) -> Iterator[Judged]:
         for certificate in self._of(self.node, _DQV + "hasQualityAnnotation"):
             for body in self._of(certificate, _OA + "hasBody"):
-                path, title = self._one(body, _DCT + "source"), self._one(body, _DCT + "title")
-                if path and title:
-                    yield Judged(path, title, self._one(body, _RDF + "value"))
+                titles, told = self._of(body, _DCT + "title"), self._of(body, _RDF + "value")
+                if len(titles) == len(told) == 1:  # else nobody can tell which words belong to which title
+                    yield Judged(self._one(body, _DCT + "source"), str(titles[0]), str(told[0]))
 
     def _one(self, node: Any, *predicates: str) -> str:
         return next((str(text) for predicate in predicates for text in self._of(node, predicate)), "")

@@ -42,6 +42,8 @@ _RECORDS = {
     "edc/contract-definition.json": "Eclipse EDC: contract definition",
 }
 _SEALS = (MANIFEST, "manifest.sig", "public-key.pem", HISTORY, "README.md")
+_FORCED = "forced"  # the verdict of a release that was published against advice
+_DICTIONARY = "dictionary/"
 _PIECE = 1 << 20
 
 
@@ -100,6 +102,10 @@ class Release:
         cited = [one for one in self.record.judged if one.path in paths]
         rest = sorted(paths - {one.path for one in cited}, key=lambda path: (_rank(path), path))
         return [*cited, *(Judged(path, _title(path), "") for path in rest)]
+
+    def dictionary(self) -> list[str]:
+        """Return the paths of the data dictionary."""
+        return [file.path for file in self.files if file.path.startswith(_DICTIONARY)]
 
     def records(self) -> Iterator[tuple[str, str]]:
         """Yield the title and path of each record that machines read."""
@@ -171,7 +177,7 @@ def read_release(folder: Path) -> Release:
         version=mine.version,
         published=mine.published,
         forced=mine.forced,
-        objections=tuple(map(str, decision.get("reasons") or ())),
+        objections=tuple(map(str, decision.get("reasons") or ())) if decision.get("verdict") == _FORCED else (),
         retracted=mine.retracted,
         made_by=manifest.get("model") or {},
         files=tuple(File(one["path"], one["bytes"], one["sha256"]) for one in manifest.get("files") or ()),

@@ -117,7 +117,11 @@ def _write_release(con: duckdb.DuckDBPyConnection, place: _Place, asked: Asked, 
     place.folder.mkdir(parents=True, exist_ok=True)
     is_open = (release.is_public or asked.open_all) and release.retracted is None
     paths = {path for _, path in release.records()} | set(release.seals())
-    paths |= {report.path for report in release.reports()} | set(release.earlier_records().values())
+    paths |= (
+        {report.path for report in release.reports()}
+        | set(release.dictionary())
+        | set(release.earlier_records().values())
+    )
     if is_open:
         paths |= {file.path for files in release.tables().values() for file in files}
     release.copy(sorted(paths), place.folder)
