@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 METHODS = ("auto", "copula", "tree", "independent")
 KINDS = ("number", "category", "identifier", "skip")
-_OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "margins_only", "margins")
+_OF_TABLES, _OF_HOSPITALS = ("method", "columns", "sites"), ("vocabulary",)
 
 
 @click.command(short_help="Learn a table or a CDM: write its model.")
@@ -51,9 +51,12 @@ _OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "
     metavar="FOLDER",
     help="Of a CDM: where ancestors of rare concepts are looked up, if the CDM has no vocabulary.",
 )
-@click.option("--for-merge", is_flag=True, help="Of a CDM: keep exact sums, private, for `omopsql merge` only.")
-@click.option("--margins-only", is_flag=True, help="Of a CDM: stop after the first of two rounds.")
-@click.option("--margins", metavar="FILE", help="Of a CDM: the merged first round of all hospitals.")
+@click.option("--for-merge", is_flag=True, help="Keep exact sums, private, to be added to other sites' only.")
+@click.option("--margins-only", is_flag=True, help="Stop after the first round.")
+@click.option("--margins", metavar="FILE", help="What all sites merged of the round before.")
+@click.option(
+    "--sites", type=click.IntRange(min=1), default=3, show_default=True, help="Of a table: how many sites merge."
+)
 @database_option("A DuckDB file; SOURCE may then be one of its tables, or a schema with a CDM.")
 @click.pass_context
 def fit(
@@ -67,6 +70,7 @@ def fit(
     for_merge: bool,
     margins_only: bool,
     margins: str | None,
+    sites: int,
     database: Path | None,
 ) -> None:
     """Learn SOURCE and write its model, a Parquet file of counts without any row of the data.
@@ -85,21 +89,21 @@ def fit(
 
     refuse_overwriting(output, source)
     with connected(database, read_only=True) as con:
-        if _is_cdm(con, source):
+        asked = {"min_cell": str(min_cell), "for_merge": str(for_merge), "margins_only": str(margins_only)}
+        asked |= {"margins": literal(margins)} if margins else {}
+        is_cdm = _is_cdm(con, source)
+        if is_cdm:
             _refuse(ctx, _OF_TABLES, f"{source} is a CDM, and this is for a single table")
-            asked = {"min_cell": str(min_cell), "for_merge": str(for_merge), "margins_only": str(margins_only)}
-            asked |= {
-                name: literal(value) for name, value in (("vocabulary", vocabulary), ("margins", margins)) if value
-            }
+            asked |= {"vocabulary": literal(vocabulary)} if vocabulary else {}
             learn = f"FROM omopsql.cdm_fit({literal(source)}, {_named(asked)})"
         else:
             _refuse(ctx, _OF_HOSPITALS, f"{source} is a single table, and this is for a CDM")
-            asked = {"columns": struct(columns), "method": literal(method), "min_cell": str(min_cell)}
+            asked |= {"columns": struct(columns), "method": literal(method), "sites": str(sites)}
             learn = f"FROM omopsql.copula_fit({literal(source)}, {_named(asked)})"
         with completed(output) as part:
             write = f"COPY ({learn}) TO {literal(str(part))} (FORMAT parquet)"
             watched(con, lambda: con.execute(write), f"Learning {source}")
-        next_command = _tell_cdm(con, output) if "omopsql.cdm_fit" in learn else _tell_table(con, output)
+        next_command = _told(con, output, is_cdm=is_cdm, for_merge=for_merge)
     click.echo(f"Next: {shlex.join(['omopsql', *next_command])}", err=True)
 
 
@@ -124,6 +128,27 @@ def _refuse(ctx: click.Context, options: tuple[str, ...], why: str) -> None:
 
 def _named(arguments: dict[str, str]) -> str:
     return ", ".join(f"{name} := {sql}" for name, sql in arguments.items())
+
+
+def _told(con: duckdb.DuckDBPyConnection, model: Path, *, is_cdm: bool, for_merge: bool) -> list[str]:
+    """Say what was learned. Returns the command to type next."""
+    if is_cdm:
+        return _tell_cdm(con, model)
+    return _tell_exact(con, model) if for_merge else _tell_table(con, model)
+
+
+def _tell_exact(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
+    """Say on stderr which round of a table was counted. Returns the command to type next."""
+    from omopsql.synth.exact import Exact
+    from omopsql.synth.listed import read_table
+    from omopsql.synth.rounds import NUMBER_ROUNDS
+
+    header = Exact.from_table(read_table(con, str(model)), str(model)).header
+    last = NUMBER_ROUNDS[header.method]
+    click.echo(f"Counted round {header.round} of {last} over {header.rows:,} rows into {model}", err=True)
+    click.echo("  exact sums, private: for addition only, and nobody else's eyes", err=True)
+    kept = ["--for-merge"] if header.round < last else []
+    return ["merge", str(model), "other.parquet", *kept, "-o", "merged.parquet"]
 
 
 def _tell_table(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:

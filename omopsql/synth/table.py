@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError, first_line
+from omopsql.errors import OmopsqlError
 from omopsql.quoting import identifier
 from omopsql.registry import Options, expression, routine
 from omopsql.relation import resolve
@@ -19,8 +19,10 @@ from .choose import fit_joint
 from .compile import compile_model, slots_of
 from .counts import SOURCE, create_source
 from .encode import encode
+from .exact import Exact
 from .given import given_cells, given_sql
-from .margins import Margin, Survey
+from .listed import names_in, read_table
+from .margins import Margin, SourceCounts, Survey
 from .model import SCHEMA, Model
 from .shares import balanced, read_shares
 
@@ -34,16 +36,32 @@ _ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER
     examples=("SELECT n FROM omopsql.copula_fit('patients.parquet') WHERE statistic = 'model' --> 2000",),
 )
 def copula_fit(
-    caller: Caller, source: str, columns: Options | None = None, method: str = "auto", min_cell: int = 10
+    caller: Caller,
+    source: str,
+    columns: Options | None = None,
+    method: str = "auto",
+    min_cell: int = 10,
+    for_merge: bool = False,
+    margins_only: bool = False,
+    margins: str | None = None,
+    sites: int = 3,
 ) -> pa.Table:
     """Learn a table: a model as a table of integer sums, each over at least min_cell rows.
 
     source is a table, a view, a Parquet or CSV file, a glob or a folder. columns overrides what a column is taken
     for, as in {'code': 'category', 'note': 'skip'}: number, category, identifier or skip. method is copula (one
     latent normal a column), tree (each column given earlier ones), independent, or auto, which chooses by the data.
+    for_merge := true keeps the sums exact and private, to be added by omopsql.merge to those of other sites, of which
+    there are at most so many as sites says; method is copula or independent then. For the model that one fit of all
+    rows would give, count in rounds: fit with margins_only := true, merge, and fit again, twice, with what was merged
+    last as margins.
     """
     _check_fit(method, min_cell)
     with caller.cursor() as cursor:
+        if for_merge:
+            return _fit_round(cursor, source, columns or Options(), method, min_cell, sites, margins_only, margins)
+        if margins_only or margins is not None:
+            raise OmopsqlError("margins_only and margins are for merging: say for_merge := true too (--for-merge)")
         return fit(cursor, source, columns or Options(), method, min_cell).to_table()
 
 
@@ -52,6 +70,47 @@ def _check_fit(method: str, min_cell: int) -> None:
         raise OmopsqlError(f"method {method!r} is none of {', '.join(METHODS)}")
     if min_cell < 1:
         raise OmopsqlError(f"min_cell is {min_cell}; it must be at least 1")
+
+
+def _fit_round(
+    cursor: duckdb.DuckDBPyConnection,
+    source: str,
+    columns: Options,
+    method: str,
+    min_cell: int,
+    sites: int,
+    margins_only: bool,
+    margins: str | None,
+) -> pa.Table:
+    """Count the next round of a source. Raises OmopsqlError for options that do not fit together."""
+    from .rounds import fit_rounds
+
+    if sites < 1:
+        raise OmopsqlError(f"sites is {sites}; it must be at least 1")
+    if margins_only and margins is not None:
+        raise OmopsqlError("margins_only asks for margins, and margins gives them; say one of both")
+    relation = resolve(cursor, source)
+    kinds = _asked_kinds(columns, relation.columns, source)
+    before = None if margins is None else Exact.from_table(read_table(cursor, margins), margins)
+    return fit_rounds(cursor, relation, kinds, method, min_cell, sites, margins_only, before).to_table()
+
+
+@routine(
+    family="synth",
+    schema=SCHEMA,
+    examples=("SELECT n FROM omopsql.copula_merge(['first_part', 'second_part']) WHERE statistic = 'model' --> 4000",),
+)
+def copula_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
+    """Add up what sites learned with copula_fit and for_merge := true: what merge does with models of one table.
+
+    models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. The sum of the last round is the
+    model that one fit of all rows would give; that of an earlier one stays exact, and for_merge := true must say so.
+    """
+    from .rounds import merged
+
+    with caller.cursor() as cursor:
+        names = names_in(cursor, models)
+        return merged({name: Exact.from_table(read_table(cursor, name), name) for name in names}, for_merge)
 
 
 def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
@@ -67,7 +126,7 @@ def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method
             f"{source} has {rows} row{'s' * (rows > 1)}, fewer than min_cell = {min_cell}; "
             "no statistic of it may be released"
         )
-    margins = Survey(cursor, relation.columns, rows, min_cell).margins(kinds)
+    margins = Survey(SourceCounts(cursor, rows, min_cell), relation.columns, rows, min_cell).margins(kinds)
     learned = [margin for margin in margins if margin.column.kind in c.LEARNED]
     if method == "independent" or len(learned) < 2:
         return Model("independent", rows, min_cell, margins)
@@ -88,12 +147,7 @@ def _asked_kinds(asked: Options, known: dict[str, str], source: str) -> dict[str
 
 def read_model(cursor: duckdb.DuckDBPyConnection, name: str) -> Model:
     """Read a model from the table or Parquet file that holds it."""
-    relation = resolve(cursor, name)
-    try:
-        table = cursor.sql(f"FROM {relation.sql}").to_arrow_table()
-    except duckdb.Error as error:
-        raise OmopsqlError(f"{name} cannot be read: {first_line(error)}") from error
-    return Model.from_table(table, name)
+    return Model.from_table(read_table(cursor, name), name)
 
 
 @expression(
