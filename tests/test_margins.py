@@ -13,7 +13,7 @@ from omopsql.synth import columns as c
 from omopsql.synth.bins import bins_of
 from omopsql.synth.counts import create_source
 from omopsql.synth.encode import encode
-from omopsql.synth.margins import Margin, Survey
+from omopsql.synth.margins import Margin, SourceCounts, Survey
 from omopsql.synth.numberline import _roundest, number_line
 from omopsql.udfs.bucket import value_bucket
 
@@ -41,7 +41,7 @@ def survey(con, query: str, kinds: dict[str, str] | None = None) -> list[Margin]
         relation = resolve(cursor, "source")
         create_source(cursor, relation)
         rows = cursor.execute("SELECT count(*) FROM source").fetchall()[0][0]
-        margins = Survey(cursor, relation.columns, rows, MIN_CELL).margins(kinds or {})
+        margins = Survey(SourceCounts(cursor, rows, MIN_CELL), relation.columns, rows, MIN_CELL).margins(kinds or {})
         learned = [margin for margin in margins if margin.column.kind in c.LEARNED]
         if learned:
             cells = encode(cursor, relation.columns, learned, rows)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 METHODS = ("auto", "copula", "tree", "independent")
 KINDS = ("number", "category", "identifier", "skip")
-_OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "margins_only", "margins")
+_OF_TABLES, _OF_HOSPITALS = ("method", "columns", "sites", "person", "rows_per_person"), ("vocabulary", "most_concepts")
 
 
 @click.command(short_help="Learn a table or a CDM: write its model.")
@@ -51,10 +51,32 @@ _OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "
     metavar="FOLDER",
     help="Of a CDM: where ancestors of rare concepts are looked up, if the CDM has no vocabulary.",
 )
-@click.option("--for-merge", is_flag=True, help="Of a CDM: keep exact sums, private, for `omopsql merge` only.")
-@click.option("--margins-only", is_flag=True, help="Of a CDM: stop after the first of two rounds.")
-@click.option("--margins", metavar="FILE", help="Of a CDM: the merged first round of all hospitals.")
 @policy_option("Learn only what this policy allows, with its floor for cells.")
+@click.option("--epsilon", type=click.FloatRange(min=0, min_open=True), help="Hide every person by noise.")
+@click.option(
+    "--delta", type=click.FloatRange(0, 0.1, True, True), default=1e-6, show_default=True, help="With --epsilon."
+)
+@click.option("--person", metavar="COLUMN", help="Of a table, with --epsilon: the column that tells persons apart.")
+@click.option(
+    "--rows-per-person",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Of a table, with --epsilon: so many rows of each person count.",
+)
+@click.option(
+    "--most-concepts",
+    type=click.IntRange(min=2),
+    default=48,
+    show_default=True,
+    help="Of a CDM, with --epsilon: so many concepts of each person count.",
+)
+@click.option("--for-merge", is_flag=True, help="Keep exact sums, private, to be added to other sites' only.")
+@click.option("--margins-only", is_flag=True, help="Stop after the first round.")
+@click.option("--margins", metavar="FILE", help="What all sites merged of the round before.")
+@click.option(
+    "--sites", type=click.IntRange(min=1), default=3, show_default=True, help="Of a table: how many sites merge."
+)
 @database_option("A DuckDB file; SOURCE may then be one of its tables, or a schema with a CDM.")
 @click.pass_context
 def fit(
@@ -65,10 +87,16 @@ def fit(
     min_cell: int,
     columns: dict[str, str],
     vocabulary: str | None,
+    policy: Path | None,
+    epsilon: float | None,
+    delta: float,
+    person: str | None,
+    rows_per_person: int,
+    most_concepts: int,
     for_merge: bool,
     margins_only: bool,
     margins: str | None,
-    policy: Path | None,
+    sites: int,
     database: Path | None,
 ) -> None:
     """Learn SOURCE and write its model, a Parquet file of counts without any row of the data.
@@ -82,28 +110,36 @@ def fit(
       omopsql fit patients.csv -o model.parquet --column 'postal code=category' --column remarks=skip
       omopsql fit patients.csv --policy policy.yaml -o model.parquet
       omopsql fit person --database hospital.duckdb -o person_model.parquet
+      omopsql fit patients.parquet -o model.parquet --epsilon 1
       omopsql fit omopsql_demo/cdm -o hospital_model.parquet
     """  # noqa: D301 (click reads \b)
     from omopsql.quoting import literal
 
     refuse_overwriting(output, source)
-    of_both = {"min_cell": str(min_cell)} | ({"policy": literal(str(policy))} if policy else {})
+    asked = {"min_cell": str(min_cell)}
+    asked |= {"policy": literal(str(policy))} if policy else {}
+    asked |= {"for_merge": "true"} if for_merge else {}
+    asked |= {"margins_only": "true"} if margins_only else {}
+    asked |= {"margins": literal(margins)} if margins else {}
+    if epsilon is not None:
+        asked |= {"epsilon": f"{epsilon!r}::DOUBLE", "delta": f"{delta!r}::DOUBLE"}
     with connected(database, read_only=True) as con:
-        if _is_cdm(con, source):
+        is_cdm = _is_cdm(con, source)
+        if is_cdm:
             _refuse(ctx, _OF_TABLES, f"{source} is a CDM, and this is for a single table")
-            asked = of_both | {"for_merge": str(for_merge), "margins_only": str(margins_only)}
-            asked |= {
-                name: literal(value) for name, value in (("vocabulary", vocabulary), ("margins", margins)) if value
-            }
+            asked |= {"vocabulary": literal(vocabulary)} if vocabulary else {}
+            asked |= {"most_concepts": str(most_concepts)} if epsilon is not None else {}
             learn = f"FROM omopsql.cdm_fit({literal(source)}, {_named(asked)})"
         else:
             _refuse(ctx, _OF_HOSPITALS, f"{source} is a single table, and this is for a CDM")
-            asked = of_both | {"columns": struct(columns), "method": literal(method)}
+            asked |= {"columns": struct(columns), "method": literal(method), "sites": str(sites)}
+            asked |= {"person": literal(person)} if person is not None else {}
+            asked |= {"rows_per_person": str(rows_per_person)} if epsilon is not None else {}
             learn = f"FROM omopsql.copula_fit({literal(source)}, {_named(asked)})"
         with completed(output) as part:
             write = f"COPY ({learn}) TO {literal(str(part))} (FORMAT parquet)"
             watched(con, lambda: con.execute(write), f"Learning {source}")
-        next_command = _tell_cdm(con, output) if "omopsql.cdm_fit" in learn else _tell_table(con, output)
+        next_command = _told(con, output, is_cdm=is_cdm, for_merge=for_merge)
     if policy:
         _tell_policy(policy)
     click.echo(f"Next: {shlex.join(['omopsql', *next_command])}", err=True)
@@ -140,6 +176,27 @@ def _refuse(ctx: click.Context, options: tuple[str, ...], why: str) -> None:
 
 def _named(arguments: dict[str, str]) -> str:
     return ", ".join(f"{name} := {sql}" for name, sql in arguments.items())
+
+
+def _told(con: duckdb.DuckDBPyConnection, model: Path, *, is_cdm: bool, for_merge: bool) -> list[str]:
+    """Say what was learned. Returns the command to type next."""
+    if is_cdm:
+        return _tell_cdm(con, model)
+    return _tell_exact(con, model) if for_merge else _tell_table(con, model)
+
+
+def _tell_exact(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
+    """Say on stderr which round of a table was counted. Returns the command to type next."""
+    from omopsql.synth.exact import Exact
+    from omopsql.synth.listed import read_table
+    from omopsql.synth.rounds import NUMBER_ROUNDS
+
+    header = Exact.from_table(read_table(con, str(model)), str(model)).header
+    last = NUMBER_ROUNDS[header.method]
+    click.echo(f"Counted round {header.round} of {last} over {header.rows:,} rows into {model}", err=True)
+    click.echo("  exact sums, private: for addition only, and nobody else's eyes", err=True)
+    kept = ["--for-merge"] if header.round < last else []
+    return ["merge", str(model), "other.parquet", *kept, "-o", "merged.parquet"]
 
 
 def _tell_table(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:

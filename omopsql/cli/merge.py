@@ -17,11 +17,11 @@ from .watch import watched
 @output_option(".parquet", required=True, use="The model to write.")
 @click.option("--for-merge", is_flag=True, help="Keep the sum exact and private: margins, or to be added further.")
 def merge(models: tuple[str, ...], output: Path, for_merge: bool) -> None:
-    """Add up MODELS that `omopsql fit` made of CDMs, in any order.
+    """Add up MODELS that `omopsql fit` made of CDMs, or of tables, in any order.
 
-    Fitted with --for-merge, they are exact: the sum equals a fit of all persons together, and small cells are
-    suppressed once, on the sum. Models whose small cells are suppressed already are added as they are, and marked.
-    All must have been counted by the same margins: docs/hospital.md tells how, in two rounds.
+    Fitted with --for-merge, they are exact: the sum equals a fit of all persons (or rows) together, and small cells are
+    suppressed once, on the sum. Models of CDMs whose small cells are suppressed already are added as they are, and
+    marked. All must have been counted by the same margins: docs/federation.md tells how, round by round.
 
     \b
     Example:
@@ -37,5 +37,7 @@ def merge(models: tuple[str, ...], output: Path, for_merge: bool) -> None:
             added = f"FROM omopsql.merge([{listed}], for_merge := {for_merge})"
             write = f"COPY ({added}) TO {literal(str(part))} (FORMAT parquet)"
             watched(con, lambda: con.execute(write), f"Merging into {output}")
-        persons = con.execute(f"SELECT n FROM {literal(str(output))} WHERE statistic = 'hospital'").fetchall()[0][0]
-    click.echo(f"Added {len(models)} models of {persons:,} persons into {output}", err=True)
+        head = f"SELECT statistic, n FROM {literal(str(output))} WHERE statistic IN ('hospital', 'model', 'exact')"
+        statistic, n = con.execute(head).fetchall()[0]
+    counted = "persons" if statistic == "hospital" else "rows"
+    click.echo(f"Added {len(models)} models of {n:,} {counted} into {output}", err=True)

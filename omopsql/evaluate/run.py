@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omopsql import __version__
-from omopsql.publish.policy import Policy, read_policy
 from omopsql.harmonize.cdm_source import is_schema
+from omopsql.publish.policy import Policy, read_policy
 from omopsql.publish.synthetic import judged
 from omopsql.quoting import identifier, literal
 from omopsql.relation import is_stored

@@ -11,8 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from omopsql.errors import OmopsqlError
-from omopsql.synth.hospital.merge import finished, read_table
+from omopsql.synth import exact, rounds
+from omopsql.synth.hospital import merge
 from omopsql.synth.hospital.sums import HEADER, SCHEMA
+from omopsql.synth.listed import read_table
+from omopsql.synth.model import SCHEMA as MODEL_SCHEMA
 
 from .names import Statistics
 
@@ -31,6 +34,9 @@ class ModelFile:
 def read(cursor: duckdb.DuckDBPyConnection, name: str) -> ModelFile:
     """Read a model fitted with for_merge. Raises OmopsqlError when it is none, or not exact."""
     table = read_table(cursor, name)
+    if set(MODEL_SCHEMA.names) <= set(table.column_names):
+        header = exact.Exact.from_table(table, name).header
+        return ModelFile(header.label(), header.round, _statistics(exact.to_sums(table)))
     if set(SCHEMA.names) - set(table.column_names):
         raise OmopsqlError(f"{name} is no model that can be added: fit it with --for-merge")
     table = table.select(SCHEMA.names).cast(SCHEMA)
@@ -62,7 +68,10 @@ def table_of(statistics: Statistics) -> pa.Table:
 
 def total(statistics: Statistics, for_merge: bool, name: str) -> pa.Table:
     """The model that the merge of all sites' files would be."""
-    return finished(table_of(statistics), for_merge, name)
+    table = table_of(statistics)
+    if exact.HEADER in table["statistic"].unique().to_pylist():
+        return rounds.finished(exact.from_sums(table), for_merge, name)
+    return merge.finished(table, for_merge, name)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -13,8 +13,8 @@ import omopsql
 from omopsql.evaluate.encode import sample, vectors
 from omopsql.evaluate.sides import Doubles, Side, Sides
 from omopsql.quoting import identifier
-from omopsql.registry import Options
-from omopsql.synth.table import fit, sample_sql
+from omopsql.synth.fit import Asked, fit
+from omopsql.synth.table import sample_sql
 from omopsql.udfs.neighbours import nearest
 
 from .subjects import telling
@@ -85,7 +85,7 @@ def _made(con: duckdb.DuckDBPyConnection, rows: pa.Table, n: int, seed: int) -> 
     con.register("omopsql_seen", rows)
     con.execute("CREATE OR REPLACE TABLE seen AS FROM omopsql_seen")
     con.unregister("omopsql_seen")
-    model = fit(con, "seen", Options(), "copula", _MIN_CELL)
+    model = fit(con, "seen", Asked(method="copula", min_cell=_MIN_CELL))
     columns = ", ".join(f"CAST({identifier(f.name)} AS {_TYPES[f.type]}) AS {identifier(f.name)}" for f in rows.schema)
     made = con.sql(f"SELECT {columns} FROM ({sample_sql(con, model, n, seed, {})})").to_arrow_table()
     return Side("", n, made.combine_chunks())

@@ -25,11 +25,11 @@ def mixed(word):
 
 
 @njit(nogil=True, cache=True)
-def sum_words(cells, first, sums):
+def sum_words(cells, first, first_row, sums):
     """Sum a random word a row over the rows of each cell from ``first`` on: where sums are equal, so are the rows."""
     for i in range(cells.size):
         if cells[i] >= first:
-            sums[cells[i] - first] += mixed(np.uint64(i))
+            sums[cells[i] - first] += mixed(first_row + np.uint64(i))
 
 
 @njit(nogil=True, cache=True)
@@ -73,17 +73,23 @@ def _count_pairs(states, sizes, offsets, tables):
 
 
 class PairTables:
-    """Contingency tables of every pair of coarse states, (latents, rows) of small integers from 0."""
+    """Contingency tables of every pair of latents, whose coarse states are small integers from 0; at first empty."""
 
-    def __init__(self, states: np.ndarray, sizes: np.ndarray) -> None:
+    def __init__(self, sizes: np.ndarray, rows: int) -> None:
         self.sizes = np.asarray(sizes, np.int64)
-        self.rows = states.shape[1]
+        self.rows = rows
         first, second = np.triu_indices(len(self.sizes), 1)
         self._offsets = np.concatenate([[0], np.cumsum(self.sizes[first] * self.sizes[second])])
         self._pair = np.zeros((len(self.sizes), len(self.sizes)), np.int64)
         self._pair[first, second] = self._pair[second, first] = np.arange(len(first))
         self.counts = np.zeros(self._offsets[-1], np.int32)
-        _count_pairs(states, self.sizes, self._offsets, self.counts)
+
+    @classmethod
+    def counted(cls, states: np.ndarray, sizes: np.ndarray) -> PairTables:
+        """Count the states, (latents, rows)."""
+        tables = cls(sizes, states.shape[1])
+        _count_pairs(states, tables.sizes, tables._offsets, tables.counts)
+        return tables
 
     def __call__(self, i: int, j: int) -> np.ndarray:
         """The table of latents ``i`` (down) and ``j`` (across)."""

@@ -12,12 +12,31 @@ Prints = dict[int, int]  # the rows of a cell, as a number -> the cell
 
 
 def shared_gates(cells: np.ndarray, margins: list[Margin]) -> list[SharedGate]:
-    """Find the columns whose cells apart hold the same rows, from the cells, (columns, rows).
+    """Find the columns whose cells apart hold the same rows, from the cells, (columns, rows)."""
+    return gates_of([row_words(cells[j], margin, 0) for j, margin in enumerate(margins)], margins)
+
+
+def row_words(cells: np.ndarray, margin: Margin, first: int) -> np.ndarray:
+    """Sum a random word a row over the rows of each cell beside the number line, uint64: equal rows, equal sums.
+
+    ``first`` numbers the first row; sums of sources whose rows are numbered apart can be added.
+    """
+    sums = np.zeros(len(margin.n) - margin.numbers, np.uint64)
+    if len(sums):
+        sum_words(cells, margin.numbers, np.uint64(first), sums)
+    return sums
+
+
+def gates_of(words: list[np.ndarray], margins: list[Margin]) -> list[SharedGate]:
+    """Find the columns whose cells apart hold the same rows, from the words of each column's cells.
 
     A label of a category that holds the same rows as a cell apart of another column stands for "missing", and is
     taken apart too.
     """
-    prints = [_prints(cells[j], margin) for j, margin in enumerate(margins)]
+    prints = [
+        {int(word): margin.numbers + k for k, word in enumerate(of_column) if word}
+        for of_column, margin in zip(words, margins, strict=True)
+    ]
     gates: dict[frozenset[int], list[int]] = {}
     for j, margin in enumerate(margins):
         own = _pattern(prints[j], apart(margin))
@@ -32,14 +51,6 @@ def shared_gates(cells: np.ndarray, margins: list[Margin]) -> list[SharedGate]:
                 gates[own].remove(j)
             gates[max(wider, key=len)].append(j)
     return [_shared(pattern, sorted(columns), prints) for pattern, columns in gates.items() if len(columns) > 1]
-
-
-def _prints(cells: np.ndarray, margin: Margin) -> Prints:
-    others = len(margin.n) - margin.numbers
-    sums = np.zeros(others, np.uint64)
-    if others:
-        sum_words(cells, margin.numbers, sums)
-    return {int(word): margin.numbers + k for k, word in enumerate(sums) if word}
 
 
 def _pattern(prints: Prints, cells: tuple[int, ...]) -> frozenset[int]:

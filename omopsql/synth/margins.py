@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from . import columns as c
 from .columns import Column
@@ -52,11 +53,45 @@ class Margin:
         return len(self.n) - 1 if self.has_missing else -1
 
 
+class Counts(Protocol):
+    """What is counted of one column, cell by cell, as the queries of ``counts`` answer."""
+
+    def numbers(self, name: str, sql_type: str) -> pa.Table:
+        """Count a column of a number-like type."""
+
+    def numbers_in_text(self, name: str, decimals: int) -> pa.Table:
+        """Count the numbers (or dates, ``decimals`` -1) in a text column."""
+
+    def labels(self, name: str) -> list[dict[str, Any]]:
+        """Count a column of labels: a row a label that is told, and one with label None for the rest."""
+
+
 @dataclass(frozen=True)
-class Survey:
-    """Counts the margins of a source of ``rows`` rows that stands as the view ``omopsql_source``."""
+class SourceCounts:
+    """Counts of the source of ``rows`` rows that stands as the view ``omopsql_source``."""
 
     cursor: duckdb.DuckDBPyConnection
+    rows: int
+    min_cell: int
+
+    def numbers(self, name: str, sql_type: str) -> pa.Table:
+        """Count a column of a number-like type."""
+        return count(self.cursor, name, number_query(sql_type, self.min_cell, self.rows > COARSE_ROWS))
+
+    def numbers_in_text(self, name: str, decimals: int) -> pa.Table:
+        """Count the numbers (or dates, ``decimals`` -1) in a text column."""
+        return count(self.cursor, name, number_text_query(decimals, self.min_cell, self.rows > COARSE_ROWS))
+
+    def labels(self, name: str) -> list[dict[str, Any]]:
+        """Count a column of labels."""
+        return count(self.cursor, name, label_query(self.min_cell)).to_pylist()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Makes the margins of a source of ``rows`` rows from counts of its columns, whose types are given."""
+
+    counts: Counts
     types: dict[str, str]
     rows: int
     min_cell: int
@@ -74,7 +109,7 @@ class Survey:
         return self._text(name, sql_type, kind) if first == c.CATEGORY else self._number(name, sql_type, kind)
 
     def _number(self, name: str, sql_type: str, kind: str | None) -> Margin:
-        counted = count(self.cursor, name, number_query(sql_type, self.min_cell, self.rows > COARSE_ROWS))
+        counted = self.counts.numbers(name, sql_type)
         if kind is None and c.is_integer(sql_type) and looks_like_key(name, counted, self.rows, self.min_cell):
             return Margin(Column(name, sql_type, c.IDENTIFIER, note="every value is different"))
         column = Column(name, sql_type, c.NUMBER, unit=unit_of(counted))
@@ -82,7 +117,7 @@ class Survey:
         return self._complete(column, low, high, n, [], 0, self.rows - total(counted))
 
     def _text(self, name: str, sql_type: str, kind: str | None) -> Margin:
-        counted = count(self.cursor, name, label_query(self.min_cell)).to_pylist()
+        counted = self.counts.labels(name)
         kept = sorted((row for row in counted if row["label"] is not None), key=lambda row: (-row["n"], row["label"]))
         pooled = [row for row in counted if row["label"] is None]
         present = sum(row["n"] for row in counted)
@@ -101,7 +136,7 @@ class Survey:
         """Margin of a text column that holds numbers or dates: a number line, then the other frequent labels."""
         dates = sum(row["dates"] for row in every) > sum(row["numbers"] for row in every)
         decimals = -1 if dates else max(row["most_decimals"] or 0 for row in every)
-        counted = count(self.cursor, name, number_text_query(decimals, self.min_cell, self.rows > COARSE_ROWS))
+        counted = self.counts.numbers_in_text(name, decimals)
         unit = 1.0 if dates else unit_of(counted) or 10.0**-decimals
         low, high, n = number_line(counted, unit, self.rows, self.min_cell)
         labels = [row for row in kept if not row["dates" if dates else "numbers"]]

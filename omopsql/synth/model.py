@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
 )
 
 _OWN = ["model", "column", "margin"]
+_EXACT = "exact"  # the statistic that marks a file of exact sums
 
 Row = tuple[str, list[str], list[int], str | None, int]
 
@@ -82,7 +83,9 @@ class Model:
         table = table.select(SCHEMA.names).cast(SCHEMA)
         is_own = pc.is_in(table["statistic"], pa.array(_OWN))
         rows = [tuple(row.values()) for row in table.filter(is_own).to_pylist()]
-        about = _about([row for row in rows if row[0] == "model"], name)
+        about = _about(
+            [row for row in rows if row[0] == "model"], _EXACT in table["statistic"].unique().to_pylist(), name
+        )
         try:
             return cls(
                 method=about["method"],
@@ -96,7 +99,9 @@ class Model:
             raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error
 
 
-def _about(heads: list[tuple[Any, ...]], name: str) -> dict[str, Any]:
+def _about(heads: list[tuple[Any, ...]], is_exact: bool, name: str) -> dict[str, Any]:
+    if not heads and is_exact:
+        raise OmopsqlError(f"{name} holds exact sums, for addition only: merge it with those of the other sites")
     if len(heads) != 1:
         raise OmopsqlError(f"{name} is no model of one table: it has {len(heads)} rows of statistic 'model', not one")
     about: dict[str, Any] = json.loads(heads[0][3])

@@ -6,7 +6,9 @@ Gaussian link between the two columns says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -70,18 +72,29 @@ def _short(told: np.ndarray, counts: np.ndarray, min_cell: int) -> tuple[np.ndar
 
 def count_strata(cells: np.ndarray, latents: Latents, column: int, min_cell: int) -> Strata:
     """Count the bins of ``column`` with those of every other column, from the cells, (columns, rows)."""
+    return strata_of(partial(_bin_counts, cells, latents, column), latents, column, min_cell)
+
+
+def _bin_counts(cells: np.ndarray, latents: Latents, first: int, second: int) -> np.ndarray:
+    one, two = latents.bins[first], latents.bins[second]
+    counts = np.zeros((int(one.max()) + 1, int(two.max()) + 1), np.int64)
+    cross_counts(cells[first], cells[second], one, two, counts)
+    return counts
+
+
+def strata_of(counted: Callable[[int], np.ndarray], latents: Latents, column: int, min_cell: int) -> Strata:
+    """Strata of ``column`` from its bins counted with those of any other, (bins, bins)."""
     if column < 0:
         return Strata(-1)
     scores = bin_scores(latents)
     own = _scores_of_bins(latents, int(latents.value[column]), column, scores)
     told: list[Told | None] = []
     links = [0] * len(latents)
-    for j, bins in enumerate(latents.bins):
+    for j in range(len(latents.bins)):
         if j == column:
             told.append(None)
             continue
-        counts = np.zeros((len(own), int(bins.max()) + 1), np.int64)
-        cross_counts(cells[column], cells[j], latents.bins[column], bins, counts)
+        counts = counted(j)
         told.append(released(counts, min_cell))
         for k in latents.asked_by(j):
             links[k] = int(own @ counts @ _scores_of_bins(latents, k, j, scores))

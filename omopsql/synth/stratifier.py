@@ -11,6 +11,7 @@ from .arrays import Arrays
 from .cell_sums import PairTables
 from .copula_tables import Copula, copula_of, put_copula
 from .hermite import SCALE
+from .joint import Joint
 from .joint_sums import summed
 from .latent import Latents
 from .ordering import bin_scores
@@ -27,23 +28,37 @@ def pair_tables(latents: Latents, cells: np.ndarray) -> PairTables:
     states = np.empty((len(latents), cells.shape[1]), np.uint8)
     for k, latent in enumerate(latents.each):
         np.take(latents.coarse_states(k).astype(np.uint8), cells[latent.column], out=states[k])
-    return PairTables(states, np.array([len(latent.order) + 1 for latent in latents.each]))
+    return PairTables.counted(states, state_sizes(latents))
+
+
+def state_sizes(latents: Latents) -> np.ndarray:
+    """How many coarse states each latent has."""
+    return np.array([len(latent.order) + 1 for latent in latents.each])
 
 
 def best_stratifier(cells: np.ndarray, latents: Latents, table: PairTables, min_cell: int) -> int:
     """Choose the column whose bins stratify the others best, or -1, by trial."""
-    if len(latents.value) < 2:
-        return -1
-    candidates = [-1, *_candidates(latents, table, min_cell)]
+    columns = candidates(latents, table, min_cell)
+    return nearest([summed(cells, latents, column, min_cell, [], {}) for column in columns], latents, table, min_cell)
+
+
+def candidates(latents: Latents, table: PairTables, min_cell: int) -> list[int]:
+    """The columns that are tried as the stratifying one; -1 for none comes first."""
+    return [-1, *_promising(latents, table, min_cell)] if len(latents.value) > 1 else [-1]
+
+
+def nearest(joints: list[Joint], latents: Latents, table: PairTables, min_cell: int) -> int:
+    """The stratifying column of the joint statistics whose simulated pair tables come nearest; the first, if alone."""
+    if len(joints) == 1:
+        return joints[0].strata.column
     distances = []
-    for column in candidates:
-        joint = summed(cells, latents, column, min_cell, [], {})
+    for joint in joints:
         rows = simulated(copula_of(joint, latents, min_cell), TRIAL_ROWS)
         distances.append(table.distance(pair_tables(latents, rows)))
-    return candidates[int(np.argmin(distances))]
+    return joints[int(np.argmin(distances))].strata.column
 
 
-def _candidates(latents: Latents, table: PairTables, min_cell: int) -> list[int]:
+def _promising(latents: Latents, table: PairTables, min_cell: int) -> list[int]:
     """The columns worth a trial: those that tell most net of their cost, and those of few values that tell most."""
     told, cost = _gains(latents, table, min_cell)
     net = np.maximum(told - cost, 0.0).sum(axis=1)

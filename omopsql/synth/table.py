@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError, first_line
-from omopsql.publish.policy import Policy, read_policy
-from omopsql.publish.policy.rules import type_without_values
+from omopsql.errors import OmopsqlError
+from omopsql.publish.policy import read_policy
 from omopsql.quoting import identifier
 from omopsql.registry import Options, expression, routine
-from omopsql.relation import resolve
 from omopsql.session import Caller
 from omopsql.transport import generator
 
 from . import columns as c
-from .choose import fit_joint
 from .compile import compile_model, slots_of
-from .counts import SOURCE, create_source
-from .encode import encode
+from .exact import Exact
+from .fit import Asked, Round, fit, fit_round
 from .given import given_cells, given_sql
-from .margins import Margin, Survey
+from .listed import names_in, read_table
+from .margins import Margin
 from .model import SCHEMA, Model
 from .shares import balanced, read_shares
 
-METHODS = ("auto", "copula", "tree", "independent")
-_SKIP = "skip"
-_ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER, _SKIP: c.UNLEARNED}
+if TYPE_CHECKING:
+    from omopsql.noise.asked import Noise
 
 
 @routine(
@@ -44,6 +40,14 @@ def copula_fit(
     method: str = "auto",
     min_cell: int = 10,
     policy: str | None = None,
+    epsilon: float | None = None,
+    delta: float = 1e-6,
+    person: str | None = None,
+    rows_per_person: int = 1,
+    for_merge: bool = False,
+    margins_only: bool = False,
+    margins: str | None = None,
+    sites: int = 3,
 ) -> pa.Table:
     """Learn a table: a model as a table of integer sums, each over at least min_cell rows.
 
@@ -52,95 +56,59 @@ def copula_fit(
     latent normal a column), tree (each column given earlier ones), independent, or auto, which chooses by the data.
     policy is a file that says which columns may be learned: the others come back NULL, and nothing of them is read.
     The model's first row tells its SHA-256.
+
+    With epsilon, noise hides every single person: whatever is told of the data passes through it, and privacy_ledger
+    lists what it cost. person names the column that tells persons apart (person_id, if there is one; '': each row is
+    a person); of each person rows_per_person rows count. Each call spends epsilon anew.
+
+    for_merge := true keeps the sums exact and private, to be added by omopsql.merge to those of other sites, of which
+    there are at most so many as sites says; method is copula or independent then. For the model that one fit of all
+    rows would give, count in rounds: fit with margins_only := true, merge, and fit again, twice, with what was merged
+    last as margins.
     """
-    _check_fit(method, min_cell)
     rules = None if policy is None else read_policy(policy)
+    noise = _noise(epsilon, delta, person, rows_per_person)
+    asked = Asked(columns or Options(), method, min_cell, rules, noise)
+    if (margins_only or margins is not None) and not for_merge:
+        raise OmopsqlError("margins_only and margins are for merging: say for_merge := true too (--for-merge)")
     with caller.cursor() as cursor:
-        return fit(cursor, source, columns or Options(), method, min_cell, rules).to_table()
+        if for_merge:
+            return fit_round(cursor, source, asked, Round(sites, margins_only, margins))
+        return fit(cursor, source, asked).to_table()
 
 
-def _check_fit(method: str, min_cell: int) -> None:
-    if method not in METHODS:
-        raise OmopsqlError(f"method {method!r} is none of {', '.join(METHODS)}")
-    if min_cell < 1:
-        raise OmopsqlError(f"min_cell is {min_cell}; it must be at least 1")
+def _noise(epsilon: float | None, delta: float, person: str | None, rows_per_person: int) -> Noise | None:
+    """What protects the model; None where nothing does."""
+    from omopsql.noise.asked import Noise
+
+    if epsilon is None:
+        if person is not None:
+            raise OmopsqlError(f"person is {person!r}, but persons are protected only with epsilon; give it too")
+        return None
+    return Noise(epsilon, delta, person, rows_per_person)
 
 
-def fit(
-    cursor: duckdb.DuckDBPyConnection,
-    source: str,
-    columns: Options,
-    method: str,
-    min_cell: int,
-    policy: Policy | None = None,
-) -> Model:
-    """Fit a model on a connection of its own. Raises OmopsqlError when there is too little to learn from."""
-    if policy is not None:
-        return _fit_under(policy, cursor, source, columns, method, min_cell)
-    return _fit(cursor, source, columns, method, min_cell)
+@routine(
+    family="synth",
+    schema=SCHEMA,
+    examples=("SELECT n FROM omopsql.copula_merge(['first_part', 'second_part']) WHERE statistic = 'model' --> 4000",),
+)
+def copula_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
+    """Add up what sites learned with copula_fit and for_merge := true: what merge does with models of one table.
 
+    models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. The sum of the last round is the
+    model that one fit of all rows would give; that of an earlier one stays exact, and for_merge := true must say so.
+    """
+    from .rounds import merged
 
-def _fit_under(
-    policy: Policy, cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int
-) -> Model:
-    """Fit without the columns that a policy withholds, with its floor for cells, and say which policy it was."""
-    policy.refuse_noise(None, None)
-    withheld = policy.withheld(source, resolve(cursor, source).columns)
-    for name in withheld:
-        if columns.get(name, _SKIP) != _SKIP:
-            raise OmopsqlError(
-                f"columns: {policy.name} does not allow {name!r} to be learned; leave it out, or skip it"
-            )
-    skipped = Options(columns | dict.fromkeys(withheld, _SKIP))
-    model = _fit(cursor, source, skipped, method, policy.least(min_cell))
-    margins = [_withheld(one) if one.column.name in withheld else one for one in model.margins]
-    return replace(model, margins=margins, policy=policy.sha256)
-
-
-def _withheld(margin: Margin) -> Margin:
-    column = margin.column
-    return Margin(replace(column, type=type_without_values(column.type), note="the policy withholds it"))
-
-
-def _fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
-    relation = resolve(cursor, source)
-    kinds = _asked_kinds(columns, relation.columns, source)
-    create_source(cursor, relation)
-    rows = int(cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
-    if rows == 0:
-        raise OmopsqlError(f"{source} has no rows; there is nothing to learn")
-    if rows < min_cell:
-        raise OmopsqlError(
-            f"{source} has {rows} row{'s' * (rows > 1)}, fewer than min_cell = {min_cell}; "
-            "no statistic of it may be released"
-        )
-    margins = Survey(cursor, relation.columns, rows, min_cell).margins(kinds)
-    learned = [margin for margin in margins if margin.column.kind in c.LEARNED]
-    if method == "independent" or len(learned) < 2:
-        return Model("independent", rows, min_cell, margins)
-    cells = encode(cursor, relation.columns, learned, rows)
-    return fit_joint(method, cells, margins, rows, min_cell)
-
-
-def _asked_kinds(asked: Options, known: dict[str, str], source: str) -> dict[str, str]:
-    kinds = {}
-    for name, kind in asked.items():
-        if name not in known:
-            raise OmopsqlError(f"columns: {source} has no column {name!r}; it has {', '.join(known)}")
-        if kind not in _ASKED:
-            raise OmopsqlError(f"columns: {name!r} cannot be {kind!r}; say {', '.join(_ASKED)}")
-        kinds[name] = _ASKED[kind]
-    return kinds
+    with caller.cursor() as cursor:
+        names = names_in(cursor, models)
+        return merged({name: Exact.from_table(read_table(cursor, name), name) for name in names}, for_merge)
 
 
 def read_model(cursor: duckdb.DuckDBPyConnection, name: str) -> Model:
     """Read a model from the table or Parquet file that holds it."""
-    relation = resolve(cursor, name)
-    try:
-        table = cursor.sql(f"FROM {relation.sql}").to_arrow_table()
-    except duckdb.Error as error:
-        raise OmopsqlError(f"{name} cannot be read: {first_line(error)}") from error
-    return Model.from_table(table, name)
+    return Model.from_table(read_table(cursor, name), name)
 
 
 @expression(
@@ -178,16 +146,18 @@ def synthesize(
     method: str = "auto",
     min_cell: int = 10,
     shares: Options | None = None,
-    policy: str | None = None,
+    epsilon: float | None = None,
+    delta: float = 1e-6,
+    person: str | None = None,
+    rows_per_person: int = 1,
 ) -> str:
     """Learn a table and generate n synthetic rows of it at once: copula_fit and copula_sample in one call.
 
     The model is not kept. The parameters are those of copula_fit and copula_sample.
     """
-    _check_fit(method, min_cell)
-    rules = None if policy is None else read_policy(policy)
+    asked = Asked(columns or Options(), method, min_cell, noise=_noise(epsilon, delta, person, rows_per_person))
     with caller.cursor() as cursor:
-        model = fit(cursor, source, columns or Options(), method, min_cell, rules)
+        model = fit(cursor, source, asked)
         return sample_sql(cursor, model, n, seed, given or {}, shares or {})
 
 

@@ -60,7 +60,7 @@ def fit(
     if margins_only:
         return Sums.merged([own, header.sums()]).to_table(), site.said
     counted = Sums.merged([own, second_round(site, plan_of(released(common, min_cell), min_cell))])
-    header = replace(header, round=2, margins=_fingerprint(released(common, min_cell)))
+    header = replace(header, round=2, margins=fingerprint(released(common, min_cell)))
     if for_merge:
         return Sums.merged([counted, header.sums()]).to_table(), site.said
     return Sums.merged([released(counted, min_cell), replace(header, private=False).sums()]).to_table(), site.said
@@ -122,7 +122,7 @@ def _without_header(margins: Sums, min_cell: int, version: str, policy: str | No
     return bare
 
 
-def _fingerprint(margins: Sums) -> str:
+def fingerprint(margins: Sums) -> str:
     """Name the margins: equal sums have equal names."""
     table = margins.to_table()
     sink = pa.BufferOutputStream()

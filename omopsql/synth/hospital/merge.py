@@ -9,10 +9,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from omopsql.errors import OmopsqlError, first_line
+from omopsql.errors import OmopsqlError
 from omopsql.registry import routine
-from omopsql.relation import resolve
 from omopsql.session import Caller
+from omopsql.synth.listed import names_in, read_table
 
 from .fit import RULES, released
 from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
@@ -25,12 +25,12 @@ _BINS = 2  # the first and the last bin of a joined cell end its key
     family="synth",
     schema=SCHEMA,
     examples=(
-        "SELECT label FROM omopsql.merge(['hospital_model', 'second_hospital_model']) WHERE statistic = 'merged' "
+        "SELECT label FROM omopsql.cdm_merge(['hospital_model', 'second_hospital_model']) WHERE statistic = 'merged' "
         "--> small cells were suppressed before merging",
     ),
 )
-def merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
-    """Add up what hospitals learned with cdm_fit, in any order.
+def cdm_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
+    """Add up what hospitals learned with cdm_fit, in any order: what merge does with models of whole hospitals.
 
     models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. What was fitted with for_merge :=
     true is exact: the sum equals a fit of all their persons together, and small cells are suppressed once, on the sum;
@@ -39,27 +39,11 @@ def merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
     of differing versions, CDMs, min_cell or margins, and a mixture of both kinds, are refused.
     """
     with caller.cursor() as cursor:
-        return merged(cursor, _names(cursor, models), for_merge)
-
-
-def _names(cursor: duckdb.DuckDBPyConnection, models: str) -> list[str]:
-    """Read a list that arrived as text: ``[a.parquet, b.parquet]``."""
-    try:
-        names = cursor.execute("SELECT CAST($1 AS VARCHAR[])", [models]).fetchall()[0][0]
-    except duckdb.Error:
-        names = None
-    if not names or None in names:
-        raise OmopsqlError(f"merge takes a list of models, as in ['a.parquet', 'b.parquet'], not {models!r}")
-    return [str(name) for name in names]
+        return merged(cursor, names_in(cursor, models), for_merge)
 
 
 def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: bool = False) -> pa.Table:
     """Read and add up models. Returns a table of ``sums.SCHEMA``; raises OmopsqlError when they do not fit together."""
-    if len(names) < 2:
-        raise OmopsqlError(f"{names[0] if names else 'nothing'} alone cannot be merged; give two models or more")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise OmopsqlError(f"{twice[0]} is given twice, and would count twice; give each model once")
     parts = {name: read_sums(cursor, name) for name in names}
     headers = {name: Header.of(sums, name) for name, sums in parts.items()}
     _refuse_differing(headers)
@@ -98,15 +82,6 @@ def _written(added: Sums, header: Header, for_merge: bool) -> pa.Table:
 def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:
     """Read the sums of a model, its table or Parquet file. Raises OmopsqlError when it is none."""
     return Sums.from_table(read_table(cursor, name), name)
-
-
-def read_table(cursor: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
-    """Read the rows of a model as they stand."""
-    relation = resolve(cursor, name)
-    try:
-        return cursor.sql(f"FROM {relation.sql}").to_arrow_table()
-    except duckdb.Error as error:
-        raise OmopsqlError(f"{name} cannot be read: {first_line(error)}") from error
 
 
 _MUST_AGREE = {

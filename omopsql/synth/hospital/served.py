@@ -24,13 +24,13 @@ from omopsql.harmonize.derive import derived_sql
 from omopsql.quoting import identifier
 from omopsql.session import CATALOG
 from omopsql.synth.digest import digest
+from omopsql.synth.listed import read_table
 from omopsql.transport import persons as transport
 
 from . import tables
 from .generate import Hospital
 from .given import MOST_PERSONS, Wishes
 from .lives import Int64s, Lives
-from .merge import read_table
 
 ERAS = {"condition_era": "condition_occurrence", "drug_era": "drug_exposure", "dose_era": "drug_exposure"}
 ERAS_OF_DRUGS = {"drug_era": ("concept", "concept_ancestor"), "dose_era": ("drug_strength",)}  # what they look up
