@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
-from omopsql.errors import OmopsqlError
-from omopsql.relation import resolve
+from omopsql.relation import Relation
 from omopsql.synth.copula_tables import copula_of
 from omopsql.synth.counts import SOURCE, create_source
 from omopsql.synth.encode import encode
@@ -18,6 +18,8 @@ from omopsql.synth.model import Model
 from omopsql.synth.stratifier import simulated
 from omopsql.synth.tree import fit_tree
 
+from .asked import Noise
+from .ledger import ledger_table
 from .margins import counted, is_learned
 from .mechanism import Account
 from .people import bounded, check_types, person_column
@@ -30,31 +32,14 @@ _FEWEST_IMAGINED, _MOST_IMAGINED = 50_000, 200_000
 _CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
 
 
-@dataclass(frozen=True)
-class Noise:
-    """What ``epsilon``, ``delta``, ``person`` and ``rows_per_person`` ask for."""
-
-    epsilon: float
-    delta: float
-    person: str | None
-    rows_per_person: int
-
-    def check(self) -> None:
-        """Raise OmopsqlError for a budget that is none."""
-        if not 0.0 < self.epsilon <= 1000.0:
-            raise OmopsqlError(f"epsilon is {self.epsilon:g}; it must be above 0, at most 1000")
-        if not 0.0 < self.delta < 0.1:
-            raise OmopsqlError(f"delta is {self.delta:g}; it must be above 0, below 0.1")
-        if self.rows_per_person < 1:
-            raise OmopsqlError(f"rows_per_person is {self.rows_per_person}; it must be at least 1")
-
-
 def fit_with_noise(
-    cursor: duckdb.DuckDBPyConnection, source: str, kinds: dict[str, str], method: str, noise: Noise
+    cursor: duckdb.DuckDBPyConnection, relation: Relation, kinds: dict[str, str], method: str, noise: Noise
 ) -> Model:
-    """Fit a model of ``source`` on a connection of its own, so that all of it is protected. ``kinds``: as asked for."""
+    """Fit a model of a source on a connection of its own, so that all of it is protected. ``kinds``: as asked for.
+
+    Raises OmopsqlError for a budget that is none, a person column that is none, and types that are guessed.
+    """
     noise.check()
-    relation = resolve(cursor, source)
     check_types(relation)
     person = person_column(relation, noise.person)
     relation = bounded(cursor, relation, person, noise.rows_per_person)
@@ -75,10 +60,12 @@ def fit_with_noise(
     margins = [of.margin for of in found]
     method, joint = _joint(method, cells, margins, rows, account)
     every = iter(margins)
-    return Model(method, rows, 1, [next(every) if is_learned(of) else of.margin for of in told], joint)
+    about = {**asdict(noise), "person": person, "rows_per_person": account.rows}
+    every_margin = [next(every) if is_learned(of) else of.margin for of in told]
+    return Model(method, rows, 1, every_margin, joint, about, ledger_table(account))
 
 
-def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, account: Account):
+def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, account: Account) -> tuple[str, pa.Table]:
     """The joint statistics of one method, with what is left of the budget."""
     if method == "independent" or len(margins) < 2:
         return "independent", Model("independent", rows, 1, []).joint

@@ -16,7 +16,7 @@ _POWERS = MOST_POWER - LEAST_POWER
 _FIRST_YEAR, _YEARS = 1900, 200
 _DAYS = 365.2425
 _YEAR_OF_EPOCH = 1970
-_CLEAR = 3.5  # standard deviations: a place that holds so many rows is no mere noise
+_CLEAR = 4.2  # standard deviations: a place that holds so many rows is no mere noise
 DAY_SECONDS = 86_400.0
 
 

@@ -15,6 +15,7 @@ from omopsql.synth.margins import Margin
 from .mechanism import Account
 from .survey import Told
 
+_CLEAR = 1.5  # standard deviations that a cell's rows must be above nothing to be kept
 _JOINED = 2.0  # standard deviations that the rows of a joined cell are above nothing
 _HEAVY = 4.0  # standard deviations above which a cell is joined to no other
 _HALVINGS = 60
@@ -41,8 +42,10 @@ def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Count
     noisy = account.sums("margin", [margin.column.name], counts, told.rho).astype(float)
     scale = account.releases[-1].scale
     groups = _groups(margin, noisy, scale)
-    width = np.bincount(groups)
-    n = whole(fitted(np.bincount(groups, weights=noisy), scale * np.sqrt(width), rows), rows)
+    spread = scale * np.sqrt(np.bincount(groups))
+    joined = np.bincount(groups, weights=noisy)
+    joined = np.where(joined >= _CLEAR * spread, joined, 0.0)
+    n = whole(fitted(joined, spread, rows), rows)
     return _kept(margin, groups, n)
 
 

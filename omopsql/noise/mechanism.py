@@ -156,6 +156,9 @@ def scale_of(rho: float, sensitivity: float) -> float:
 
 def _label_noise(scale: float, threshold: int) -> Any:
     dp = opendp()
-    space = dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64")), dp.l02inf_distance(dp.absolute_distance(T="i64"))
+    space = (
+        dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64")),
+        dp.l02inf_distance(dp.absolute_distance(T="i64")),
+    )
     measure = dp.approximate(dp.zero_concentrated_divergence())
     return dp.m.make_noise_threshold(*space, measure, scale=scale, threshold=threshold)

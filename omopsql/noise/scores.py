@@ -22,6 +22,7 @@ from .mechanism import Account
 
 _ROOM = 1.6  # squared radius over the mean squared length of a row's scores
 _ORDER_SHARE = 0.25  # of ρ: in which order labels lie
+_PRIOR_CORRELATION = 0.1  # variance of correlations: those that noise hides are taken for weaker
 _PRIOR_VARIANCE = 0.04  # of the mean score of a label in another column
 
 
@@ -52,11 +53,15 @@ def noisy_joint(
     second, first = np.tril_indices(len(latents), -1)
     bound = float(scores.radius) ** 2 * math.sqrt(0.5 * (1.0 - 1.0 / len(latents)))
     noisy = np.zeros_like(products)
-    noisy[second, first] = account.sums("products of scores", names, products[second, first], rho, bound)
+    told = account.sums("products of scores", names, products[second, first], rho, bound)
     asked = np.array([latent.n.sum() / rows for latent in latents.each])
     np.fill_diagonal(noisy, np.rint(rows * asked * scores.variances * SCALE**2).astype(np.int64))
+    weights = _weights(latents, scores.variances, asked, rows)
+    own = np.maximum(weights[second, first], 1).astype(float)
+    kept = 1.0 / (1.0 + account.releases[-1].scale ** 2 / (_PRIOR_CORRELATION * own**2))
+    noisy[second, first] = np.rint(told * kept).astype(np.int64)
     orders = {k: latents.each[k].order for k in free}
-    return Joint([], orders, Strata(-1), noisy, _weights(latents, scores.variances, asked, rows)), latents
+    return Joint([], orders, Strata(-1), noisy, weights), latents
 
 
 def _weights(latents: Latents, variances: np.ndarray, asked: np.ndarray, rows: int) -> np.ndarray:
@@ -81,7 +86,9 @@ def _by_text(latents: Latents, k: int, margins: list[Margin]) -> np.ndarray:
     latent = latents.each[k]
     labels = margins[latent.column].labels
     texts = [labels[cell] if cell < len(labels) else "\U0010ffff" for cell in latent.cells]
-    first = [max(text for text, b in zip(texts, latent.bins, strict=True) if b == own) for own in range(len(latent.order))]
+    first = [
+        max(text for text, b in zip(texts, latent.bins, strict=True) if b == own) for own in range(len(latent.order))
+    ]
     return np.array(sorted(range(len(first)), key=lambda b: first[b]), np.int64)
 
 

@@ -26,14 +26,19 @@ from omopsql.synth.margins import Margin
 from .grid import Places, cells_of, places_of
 from .mechanism import Account, scale_of
 
-_KIND_SHARE, _STEP_SHARE, _PLACE_SHARE, _HEAP_SHARE = 0.1, 0.1, 0.15, 0.2  # of a column's ρ; cells and labels get what is left
+_KIND_SHARE, _STEP_SHARE, _PLACE_SHARE, _HEAP_SHARE = (
+    0.08,
+    0.05,
+    0.1,
+    0.15,
+)  # of a column's ρ; cells and labels get what is left
 _MOSTLY = 0.5  # of the rows with a text: so many numbers make a column of numbers
 _MOST_STEPS = 9
 _COVERED = 0.99  # of the numbers: the step must fit them
 _TOO_RARE = 0.1  # of the texts: labels that cover fewer say nothing of a column
 _CLEAR = 3.0
 _MOST_CELLS, _FEWEST_CELLS = 512, 16
-_ROWS_OF_NOISE = 1.5  # of noise: a cell of average size holds so many rows at least
+_ROWS_OF_NOISE = 5.0  # of noise: a cell of average size holds so many rows at least
 _ENUM = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -129,9 +134,7 @@ class Survey:
 
         return int(self.cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
 
-    def _number_text(
-        self, name: str, sql_type: str, counted: pa.Table, classes: np.ndarray, scale: float
-    ) -> Told:
+    def _number_text(self, name: str, sql_type: str, counted: pa.Table, classes: np.ndarray, scale: float) -> Told:
         dates = bool(classes[2] > classes[3:].sum())
         by_decimals = classes[3:].reshape(-1, 2)
         clear = np.flatnonzero(by_decimals.sum(axis=1) > _CLEAR * scale * 1.5)
@@ -155,7 +158,8 @@ class Survey:
     def _labels(self, column: Column, counted: pa.Table, rho: float) -> Told:
         """Labels above a threshold, and how many rows have none of them."""
         counts = {json.dumps(None): self._exact_rows() - int(counted["n"].to_numpy().sum())} | {
-            json.dumps(label): n for label, n in zip(counted["label"].to_pylist(), counted["n"].to_pylist(), strict=True)
+            json.dumps(label): n
+            for label, n in zip(counted["label"].to_pylist(), counted["n"].to_pylist(), strict=True)
         }
         found, scale = self.account.labels("labels", [column.name], counts, rho, self.delta)
         missing = found.pop(json.dumps(None), 0)
@@ -241,4 +245,6 @@ def _step_query(sql_type: str) -> str:
     column = ibis.table({"v": c.ibis_type(sql_type)}, name=COLUMN)
     values = column.select(value=c.number(column.v, sql_type))
     present = values.filter(values.value.notnull() & ~values.value.isnan() & ~values.value.isinf())
-    return str(ibis.to_sql(present.select(step=resolution(present.value)).group_by("step").agg(n=ibis._.count()), "duckdb"))
+    return str(
+        ibis.to_sql(present.select(step=resolution(present.value)).group_by("step").agg(n=ibis._.count()), "duckdb")
+    )

@@ -97,7 +97,9 @@ def _joins(a: np.ndarray, b: np.ndarray, one: Margin, two: Margin, at: np.ndarra
     wide, high = len(a), len(b)
     if wide * high > most:
         side = math.sqrt(most)
-        wide, high = (wide, most // wide) if wide <= side else (most // high, high) if high <= side else (int(side),) * 2
+        wide, high = (
+            (wide, most // wide) if wide <= side else (most // high, high) if high <= side else (int(side),) * 2
+        )
     return _join(a, one, at, max(wide, 2)), _join(b, two, bt, max(high, 2))
 
 

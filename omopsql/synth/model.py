@@ -32,7 +32,8 @@ SCHEMA = pa.schema(
     ]
 )
 
-_OWN = ["model", "column", "margin"]
+LEDGER = "ledger"
+_OWN = ["model", "column", "margin", LEDGER]
 _EXACT = "exact"  # the statistic that marks a file of exact sums
 
 Row = tuple[str, list[str], list[int], str | None, int]
@@ -43,7 +44,8 @@ class Model:
     """What was learned from a table: its margins, and the joint statistics of one method.
 
     ``joint`` holds the rows of the method as they stand in the model table (a table of ``SCHEMA``); the method writes
-    and reads them itself. ``policy`` is the SHA-256 of the policy that it was fitted under, if there was one.
+    and reads them itself. ``policy`` is the SHA-256 of the policy that it was fitted under, if there was one; ``noise``
+    says how the model was protected, None where it was not; ``ledger`` holds what was released for it.
     """
 
     method: str
@@ -52,6 +54,8 @@ class Model:
     margins: list[Margin]
     joint: pa.Table = field(default_factory=SCHEMA.empty_table)
     policy: str | None = None
+    noise: dict[str, Any] | None = None
+    ledger: pa.Table = field(default_factory=SCHEMA.empty_table)
 
     @property
     def learned(self) -> list[Margin]:
@@ -66,14 +70,14 @@ class Model:
             "method": self.method,
             "min_cell": self.min_cell,
         }
-        if self.policy is not None:
-            about["policy"] = self.policy
+        about |= {"policy": self.policy} if self.policy is not None else {}
+        about |= {"noise": self.noise} if self.noise else {}
         rows: list[Row] = [("model", [], [], json.dumps(about), self.rows)]
         for position, margin in enumerate(self.margins):
             rows.extend(_margin_rows(position, margin))
         columns = zip(*rows, strict=True)
         own = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
-        return pa.concat_tables([own, self.joint])
+        return pa.concat_tables([own, self.joint, self.ledger] if self.noise else [own, self.joint])
 
     @classmethod
     def from_table(cls, table: pa.Table, name: str) -> Model:
@@ -82,7 +86,8 @@ class Model:
             raise OmopsqlError(f"{name} is no model: make one with CREATE TABLE ... AS FROM omopsql.copula_fit(...)")
         table = table.select(SCHEMA.names).cast(SCHEMA)
         is_own = pc.is_in(table["statistic"], pa.array(_OWN))
-        rows = [tuple(row.values()) for row in table.filter(is_own).to_pylist()]
+        is_ledger = pc.equal(table["statistic"], LEDGER)
+        rows = [tuple(row.values()) for row in table.filter(pc.and_not(is_own, is_ledger)).to_pylist()]
         about = _about(
             [row for row in rows if row[0] == "model"], _EXACT in table["statistic"].unique().to_pylist(), name
         )
@@ -94,6 +99,8 @@ class Model:
                 margins=list(_margins(rows)),
                 joint=table.filter(pc.invert(is_own)),
                 policy=about.get("policy"),
+                noise=about.get("noise"),
+                ledger=table.filter(is_ledger),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error
