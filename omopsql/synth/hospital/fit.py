@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
 
+from . import attributes, people, values
 from . import plan as decisions
-from . import values
+from .edges import rounded
 from .layers import LAYERS
-from .plan import ANCESTRY, Plan
+from .plan import Plan
 from .reading import Site
 from .release import KEEP, Rule, release
 from .sums import HEADER, Header, Sums
@@ -26,6 +27,7 @@ from .sums import HEADER, Header, Sums
 RULES: dict[str, Rule] = {HEADER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
+_ROUNDED = [*people.ROUNDED, *attributes.ROUNDED]
 
 
 def fit(
@@ -46,7 +48,8 @@ def fit(
     Raises OmopsqlError when the CDM cannot be read or has too few persons, and for options that do not fit together.
     """
     _check(min_cell, for_merge, margins_only, margins)
-    site = Site(cursor, cdm, min_cell, vocabulary, least_persons=1 if for_merge else max(min_cell, 2))
+    least = 1 if for_merge else max(min_cell, 2)
+    site = Site(cursor, cdm, min_cell, vocabulary, least_persons=least, keeps_rare=for_merge)
     own = first_round(site)
     common = own if margins is None else _without_header(margins, min_cell, site.version)
     header = Header(len(site.people), site.version, min_cell, private=True, round=1)
@@ -70,10 +73,13 @@ def second_round(site: Site, plan: Plan) -> Sums:
 
 
 def released(exact: Sums, min_cell: int) -> Sums:
-    """Release the sums of either round: small cells are suppressed, rare concepts rolled up or left out and listed."""
-    shown = Sums.merged([exact])
-    shown.drop(ANCESTRY)
-    return Sums.merged([release(shown, RULES, min_cell), decisions.rolled_up(exact, min_cell)])
+    """Release the sums of either round: small cells are suppressed, rare concepts rolled up or left out and listed.
+
+    The ends of histograms of days and numbers, at which one person may stand, are rounded.
+    """
+    shown = decisions.shown(exact, min_cell)
+    found = rounded(release(shown, RULES, min_cell), shown, _ROUNDED, min_cell)
+    return Sums.merged([found, decisions.rolled_up(exact, min_cell)])
 
 
 def plan_of(released_margins: Sums, min_cell: int) -> Plan:
