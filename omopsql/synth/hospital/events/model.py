@@ -49,20 +49,24 @@ class EventModel:
     variants: life.Variants
     presence: life.Presence
     times: life.Times
+    shares: np.ndarray  # of the persons of each row of strata, with each driver (rows, items), as counted
 
     def generate(self, people: People, seed: int, numbers: Int64s) -> Events:
         """Make the events of synthetic people: a pure function of the model, the seed and their numbers."""
         return Events.generated(*life.lives(*self._asked(people, seed, numbers)))
 
     def persons_with(self, people: People, seed: int, numbers: Int64s) -> tuple[Ints, Ints]:
-        """Count the persons of each sex with each item as a driver, and at all: two tables (items, sexes)."""
-        sexes = len(self.structure.sexes)
-        sex = PersonStrata.of(people, self.structure).sex
-        return life.persons_with(*self._asked(people, seed, numbers), sex, sexes)
+        """Count the persons of each row of strata with each item as a driver, and at all: two tables (items, rows)."""
+        rows = len(self.structure.sexes) * self.years
+        return life.persons_with(*self._asked(people, seed, numbers), self.row_of(people), rows)
+
+    def row_of(self, people: People) -> Ints:
+        """The row of strata of each person: sex, death and years observed."""
+        strata = PersonStrata.of(people, self.structure)
+        return np.asarray(strata.sex * self.years + strata.years, np.int64)
 
     def _asked(self, people: People, seed: int, numbers: Int64s) -> tuple[Any, ...]:
         strata = PersonStrata.of(people, self.structure)
-        row = strata.sex * self.years + strata.years
         return (
             self.streams,
             self.variants,
@@ -70,7 +74,7 @@ class EventModel:
             self.times,
             seed,
             np.asarray(numbers, np.int64),
-            row * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born,
+            self.row_of(people) * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born,
             strata.wide_years,
             strata.born,
             people.birth.astype(np.int64),
@@ -92,7 +96,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
     leads = structure.leads
     both = p.matrix(released, "events.both", items)
     triggers = compiled_triggers(released, structure, n, both, alone & ~leads, (n > 0) & ~leads)
-    chances = p.chances(released, strata, items, plan.min_cell)
+    chances = p.chances(released, structure, strata, items, plan.min_cell)
     loaded = p.loadings(released, structure, strata, chances, alone)
     tree = p.tree(released, structure, n, persons, triggers.order, alone, leads)
     order = _order(triggers, tree, alone, leads)
@@ -137,6 +141,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             host=host,
             hosted=hosted,
         ),
+        shares=p.shares_of_rows(strata, chances),
     )
 
 

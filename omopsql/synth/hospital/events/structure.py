@@ -13,6 +13,7 @@ from .grammar import LEADING, Grammar, pairs
 _BANDS = 8  # of years of observation
 _WIDE_BANDS = 6
 _COHORT = 0.03  # share of persons that a cohort of birth holds at least
+_DEATHS = 4  # times min_cell persons who died, from which on presence depends on it
 _OFTEN = 0.7  # an item of so many persons is held to be had when it is had more often than by half of them
 _CANDIDATES = 6  # items that may lead to the presence of another
 _GRID = 0.08  # share of one gap among all that makes a rhythm
@@ -27,7 +28,8 @@ class Structure:
     """What the second round counts by.
 
     ``years`` and ``wide_years`` are the bounds of bands of observation, ``visits`` those of a person's visits, by which
-    the others are counted where visits lead, ``born`` those of birth. ``cut``: an item counts as had often from more
+    the others are counted where visits lead, ``born`` those of birth; where enough persons died, the bands of ``years``
+    stand once for the living and once for the dead (``tells_death``). ``cut``: an item counts as had often from more
     than so many days on. ``is_regular`` marks items with a rhythm. ``first`` and ``second`` (items, pairs) are the
     pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most contacts are visits,
     these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column.
@@ -39,6 +41,7 @@ class Structure:
     wide_years: Ints
     visits: Ints
     born: Ints
+    tells_death: bool
     cut: Ints
     is_regular: np.ndarray
     candidates: Ints
@@ -51,6 +54,11 @@ class Structure:
     def leads(self) -> np.ndarray:
         """Which items are visits that lead."""
         return self.stream == LEADING
+
+    @property
+    def outcomes(self) -> int:
+        """How many bands of years observed there are, for the living and for the dead."""
+        return (len(self.years) + 1) * (1 + self.tells_death)
 
     @property
     def bands(self) -> int:
@@ -81,6 +89,7 @@ class Structure:
             wide_years=_bounds(years, years_n, _WIDE_BANDS),
             born=_cohorts(*margins.get("events.born", 1), persons, plan.min_cell),
             visits=_bounds(visits, visits_n, _WIDE_BANDS),
+            tells_death=bool(margins.get("people.lag", 2)[1].sum() >= _DEATHS * plan.min_cell),
             cut=_cuts(margins, items, persons_of, persons),
             is_regular=(share >= _GRID) | (median < _QUICK),
             candidates=candidates,
