@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtri
 
-from omopsql.udfs import life
+from omopsql.udfs.life_tables import Presence, Variants
 
 from ..lives import People
 from ..plan import PERSONS, Plan
@@ -87,14 +87,14 @@ def _log_steps(wanted: np.ndarray, found: np.ndarray, persons: int) -> np.ndarra
     return np.clip(step, -_MOST_STEP, _MOST_STEP)
 
 
-def _moved(model: EventModel, moved: np.ndarray) -> life.Presence:
+def _moved(model: EventModel, moved: np.ndarray) -> Presence:
     """Lower each driver's threshold in a row of strata by so many normal scores (items, rows)."""
     cells = len(model.structure.sexes) * model.cohorts
     lowered = model.presence.threshold - np.repeat(moved.T, cells, axis=0)
     return model.presence._replace(threshold=np.ascontiguousarray(lowered))
 
 
-def reweighted(variants: life.Variants, weight: np.ndarray) -> life.Variants:
+def reweighted(variants: Variants, weight: np.ndarray) -> Variants:
     """Multiply the weight of each set of companions by those of its members, and each free companion's chance."""
     log = np.log(weight)
     cumulative = np.empty_like(variants.cumulative)

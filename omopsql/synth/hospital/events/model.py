@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
-from omopsql.udfs import life
+from omopsql.udfs import life, life_tables
 from omopsql.udfs.latents import latents
+from omopsql.udfs.life_streams import state_hashes
 
 from ..lives import Events, Int64s, People
 from ..plan import Plan
@@ -45,41 +45,42 @@ class EventModel:
     structure: Structure
     cohorts: int
     years: int
-    streams: life.Streams
-    variants: life.Variants
-    presence: life.Presence
-    times: life.Times
+    streams: life_tables.Streams
+    variants: life_tables.Variants
+    presence: life_tables.Presence
+    times: life_tables.Times
     shares: np.ndarray  # of the persons of each row of strata, with each driver (rows, items), as counted
 
     def generate(self, people: People, seed: int, numbers: Int64s) -> Events:
         """Make the events of synthetic people: a pure function of the model, the seed and their numbers."""
-        return Events.generated(*life.lives(*self._asked(people, seed, numbers)))
+        return Events.generated(*life.lives(self.tables, seed, self._people(people, numbers)))
 
     def persons_with(self, people: People, seed: int, numbers: Int64s) -> tuple[Ints, Ints]:
         """Count the persons of each row of strata with each item as a driver, and at all: two tables (items, rows)."""
         rows = len(self.structure.sexes) * self.years
-        return life.persons_with(*self._asked(people, seed, numbers), self.row_of(people), rows)
+        return life.persons_with(self.tables, seed, self._people(people, numbers), self.row_of(people), rows)
 
     def row_of(self, people: People) -> Ints:
         """The row of strata of each person: sex, death and years observed."""
         strata = PersonStrata.of(people, self.structure)
         return np.asarray(strata.sex * self.years + strata.years, np.int64)
 
-    def _asked(self, people: People, seed: int, numbers: Int64s) -> tuple[Any, ...]:
+    @property
+    def tables(self) -> life_tables.Tables:
+        """What ``udfs.life`` reads."""
+        return life_tables.Tables(self.streams, self.variants, self.presence, self.times)
+
+    def _people(self, people: People, numbers: Int64s) -> life_tables.People:
         strata = PersonStrata.of(people, self.structure)
-        return (
-            self.streams,
-            self.variants,
-            self.presence,
-            self.times,
-            seed,
-            np.asarray(numbers, np.int64),
-            self.row_of(people) * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born,
-            strata.wide_years,
-            strata.born,
-            people.birth.astype(np.int64),
-            people.start.astype(np.int64),
-            people.end.astype(np.int64),
+        cells = len(self.structure.sexes) * self.cohorts
+        return life_tables.People(
+            number=np.asarray(numbers, np.int64),
+            cell=self.row_of(people) * cells + strata.sex * self.cohorts + strata.born,
+            band=strata.wide_years,
+            born=strata.born,
+            birth=people.birth.astype(np.int64),
+            first_day=people.start.astype(np.int64),
+            last_day=people.end.astype(np.int64),
         )
 
 
@@ -112,7 +113,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
         years=strata.years,
         streams=_streams(released, structure),
         variants=compiled_variants(released, plan, structure.grammar),
-        presence=life.Presence(
+        presence=life_tables.Presence(
             order=order,
             threshold=np.ascontiguousarray(threshold),
             loadings=np.ascontiguousarray(loaded.T),
@@ -124,7 +125,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             times=_times(released, structure, items),
             **_excluded(plan),
         ),
-        times=life.Times(
+        times=life_tables.Times(
             is_regular=structure.is_regular,
             axis=timing.axis,
             when=_bins(timing.when),
@@ -145,18 +146,18 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
     )
 
 
-def _bins(table: BinTable) -> life.Bins:
-    return life.Bins(table.offsets, table.low, table.high, table.cumulative)
+def _bins(table: BinTable) -> life_tables.Bins:
+    return life_tables.Bins(table.offsets, table.low, table.high, table.cumulative)
 
 
-def _streams(released: Sums, structure: Structure) -> life.Streams:
+def _streams(released: Sums, structure: Structure) -> life_tables.Streams:
     tables = compiled_streams(released, structure)
-    hashes = life.state_hashes(tables.states)
+    hashes = state_hashes(tables.states)
     order = np.argsort(hashes)
     lengths = np.diff(tables.offsets)[order]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     taken = np.repeat(tables.offsets[:-1][order] - offsets[:-1], lengths) + np.arange(lengths.sum())
-    return life.Streams(
+    return life_tables.Streams(
         states=hashes[order],
         offsets=offsets,
         by_age=tables.by_age[order],
