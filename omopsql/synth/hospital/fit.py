@@ -19,12 +19,13 @@ from . import attributes, people, values
 from . import plan as decisions
 from .edges import rounded
 from .layers import LAYERS
+from .noise.release import LEDGER, Budget, ledger, noised, without_orphans
 from .plan import Plan
 from .reading import Site
 from .release import KEEP, Rule, release
 from .sums import HEADER, Header, Sums
 
-RULES: dict[str, Rule] = {HEADER: KEEP, **decisions.RULES}
+RULES: dict[str, Rule] = {HEADER: KEEP, LEDGER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
 _ROUNDED = [*people.ROUNDED, *attributes.ROUNDED]
@@ -60,6 +61,35 @@ def fit(
     if for_merge:
         return Sums.merged([counted, header.sums()]).to_table(), site.said
     return Sums.merged([released(counted, min_cell), replace(header, private=False).sums()]).to_table(), site.said
+
+
+def fit_with_noise(
+    cursor: duckdb.DuckDBPyConnection, cdm: str, budget: Budget, vocabulary: str | None = None
+) -> tuple[pa.Table, list[str]]:
+    """Learn a CDM under person-level differential privacy: every statistic gets noise, and no sum is exact.
+
+    Returns what ``fit`` returns, with the ledger. Raises OmopsqlError when the CDM cannot be read, or when the noise
+    hides every concept.
+    """
+    site = Site(cursor, cdm, 1, vocabulary, most_concepts=budget.most_concepts)
+    margins, first = noised(first_round(site), budget, RULES)
+    margins = decisions.of_items(margins)
+    min_cell = budget.spent_on(_TELLING).threshold
+    if not len(margins.get(decisions.PERSONS, 2)[1]):
+        raise OmopsqlError(
+            f"with epsilon {budget.epsilon:g} a concept must be had by about {budget.spent_on(decisions.PERSONS).threshold} "
+            f"persons to be learned, and none is; ask for a larger epsilon, or learn from more persons"
+        )
+    sums, second = noised(second_round(site, plan_of(margins, min_cell)), budget, RULES)
+    persons = int(margins.get("people.sex", 1)[1].sum())
+    header = Header(
+        persons, site.version, min_cell, private=False, round=2, epsilon=budget.epsilon, delta=budget.delta
+    )
+    found = without_orphans(Sums.merged([margins, sums]))
+    return Sums.merged([found, ledger([*first, *second]), header.sums()]).to_table(), site.said
+
+
+_TELLING = "events.member"  # its threshold is what a released number reaches
 
 
 def first_round(site: Site) -> Sums:

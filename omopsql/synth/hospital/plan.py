@@ -161,6 +161,20 @@ def shown(exact: Sums, min_cell: int) -> Sums:
     return told
 
 
+def of_items(margins: Sums) -> Sums:
+    """What margins tell of their items, and of nothing else: what was counted of other concepts is left out."""
+    told = Sums.merged([margins])
+    items = margins.get(PERSONS, 2)[0]
+    held = {int(table): items[items[:, 0] == table, 1].tolist() for table in np.unique(items[:, 0])}
+    for statistic, places in _NAMED_AT.items():
+        if statistic in told:
+            cells = told.counted(statistic)
+            kept = np.flatnonzero(np.all([_of_names(cells.keys, (place,), held) for place in places], axis=0))
+            told.drop(statistic)
+            told.put(statistic, cells.keys[kept], cells.n[kept])
+    return told
+
+
 def _of_names(keys: Int64s, places: tuple[int, ...], names: Mapping[int, list[int]]) -> np.ndarray:
     """Which keys have, at any of the places, a table number and one of the names of that table."""
     found = np.zeros(len(keys), np.bool_)

@@ -36,7 +36,8 @@ _TOLD_OF_NAMES = {  # of records.sql and names.sql, by statistic
 _FARTHEST = 100  # levels from a concept to the symbol of its records: any ancestor is nearer
 _READS = re.compile(r"^-- reads ([\w, ]+?)(?= \(|:)", re.M)
 _PEOPLE, _CONTACTS, _ITEMS = "omopsql_people", "omopsql_contacts", "omopsql_items"
-_NAMES, _RARE = "omopsql_names", "omopsql_rare"
+_NAMES, _RARE, _COUNTED = "omopsql_names", "omopsql_rare", "omopsql_counted"
+_UNBOUNDED = ("visit_detail",)  # tables of records that no concept bounds
 
 
 class Site:
@@ -53,8 +54,12 @@ class Site:
         vocabulary: str | None = None,
         least_persons: int = 1,
         keeps_rare: bool = True,
+        most_concepts: int | None = None,
     ) -> None:
         """Open the CDM, a folder or a schema. Raises OmopsqlError when it cannot be read or has too few persons.
+
+        With ``most_concepts``, so many concepts of each person are read at most, and neither unmapped records nor
+        details of visits: what a person adds to a sum is then bounded.
 
         Without ``keeps_rare``, a code or value that fewer than ``min_cell`` persons have is counted by its wider names
         alone: enough for a site alone, whose sums of it would not be released.
@@ -66,6 +71,9 @@ class Site:
         need_tables(self.cdm.tables, cdm, ["person"])
         self.version = self.cdm.version
         self.said: list[str] = []
+        self._is_bounded = False
+        if most_concepts is not None:
+            self._bound(most_concepts)
         found = self._read_people()
         need_persons(len(found), least_persons, cdm)
         self.periods = _ints(found["periods"])
@@ -82,8 +90,8 @@ class Site:
         self._read: list[tuple[Items, frozenset[int], Events]] = []
 
     def has(self, table: str) -> bool:
-        """Whether the CDM holds the table."""
-        return table in self.cdm.tables
+        """Whether the CDM holds the table, and it is read."""
+        return table in self.cdm.tables and not (self._is_bounded and table in _UNBOUNDED)
 
     def typed(self, table: str) -> str:
         """Write the SELECT of a table with all columns of its CDM version, in their types; what is absent is NULL.
@@ -99,7 +107,32 @@ class Site:
             f"{_cast(field, opened.families.get(field.name), opened.types.get(field.name))} AS {identifier(field.name)}"
             for field in fields.values()
         )
-        return f"SELECT {', '.join(selected)} FROM {identifier(opened.view)}"
+        every = f"SELECT {', '.join(selected)} FROM {identifier(opened.view)}"
+        return f"SELECT every.* FROM ({every}) AS every {self._counted(table)}" if self._is_bounded else every
+
+    def _counted(self, table: str) -> str:
+        """The join that keeps the records of counted concepts."""
+        if table not in TABLE_NUMBERS or table not in _records_of(self.version):
+            return ""
+        concept, _ = _records_of(self.version)[table]
+        unit = f"coalesce({_unit(table, self.version)}, 0)"
+        return (
+            f"SEMI JOIN {_COUNTED} AS counted ON counted.person_id = every.person_id AND counted.unit_id = {unit} "
+            f"AND counted.concept_id = every.{identifier(concept)} AND counted.table_number = {TABLE_NUMBERS[table]}"
+        )
+
+    def _bound(self, most_concepts: int) -> None:
+        """Choose which concepts of each person are counted."""
+        held = [
+            f"SELECT person_id, {TABLE_NUMBERS[name]} AS table_number, {identifier(_records_of(self.version)[name][0])} "
+            f"AS concept_id, {_unit(name, self.version)} AS unit_id FROM ({self.typed(name)}) AS every"
+            for name in TABLES
+            if self.has(name) and name in _records_of(self.version)
+        ]
+        nothing = "SELECT NULL::BIGINT AS person_id, 0 AS table_number, NULL::BIGINT AS concept_id, 0::BIGINT AS unit_id"
+        reads = {"held": " UNION ALL ".join(held) or nothing, "limits": f"SELECT {int(most_concepts)} AS most"}
+        self._create(_COUNTED, self._story("counted_concepts", **reads))
+        self._is_bounded = True
 
     @cached_property
     def own_items(self) -> Items:
@@ -159,7 +192,7 @@ class Site:
 
     def _symbols_of_rare(self, table: str) -> pa.Table:
         """The symbols that rare concepts would go by if they were unmapped."""
-        source = _source(table, self.version, self.typed(table))
+        source = _source(table, self.version, self.typed(table), self._is_bounded)
         unmapped = self._story("unmapped", source=source, rare=f"FROM {_RARE}")
         return self._query(
             f"SELECT DISTINCT rare_concept_id, wider_id, {_FARTHEST} AS levels "
@@ -226,7 +259,7 @@ class Site:
 
     def _records(self, table: str) -> str:
         """The SELECT of a table's records with their contacts; it reads the items that are in use."""
-        return self._story("records", source=_source(table, self.version, self.typed(table)))
+        return self._story("records", source=_source(table, self.version, self.typed(table), self._is_bounded))
 
     def _use(self, items: Items | None, table: str) -> None:
         concept, item = (
@@ -260,7 +293,7 @@ class Site:
     def _record_span(self) -> str:
         """The first and last record of each person without an observation period."""
         dated = [
-            f"SELECT person_id, own_date FROM ({_source(name, self.version, self.typed(name))})"
+            f"SELECT person_id, own_date FROM ({_source(name, self.version, self.typed(name), self._is_bounded)})"
             for name in TABLES
             if self.has(name) and name in _records_of(self.version)
         ]
@@ -306,20 +339,24 @@ def _records_of(version: str) -> dict[str, tuple[str, str]]:
     return known | {name: fields for name, fields in _DATED.items() if name in tables(version)}
 
 
-def _source(table: str, version: str, typed: str) -> str:
-    """Write the SELECT of a table's records as ``records.sql`` reads them."""
+def _source(table: str, version: str, typed: str, is_bounded: bool = False) -> str:
+    """Write the SELECT of a table's records as ``records.sql`` reads them; if bounded, they go by concepts alone."""
     concept, date = _records_of(version)[table]
     fields = tables(version)[table]
     visit = "visit_occurrence_id" if "visit_occurrence_id" in fields else "CAST(NULL AS BIGINT)"
-    code = identifier(roles(version)[table].source_value_field) if table in _CODED else "NULL"
+    code = identifier(roles(version)[table].source_value_field) if table in _CODED and not is_bounded else "NULL"
     value = "CASE WHEN value_as_number IS NULL THEN value_as_concept_id END"
-    valued = value if "value_as_concept_id" in fields else "NULL"
+    valued = value if "value_as_concept_id" in fields and not is_bounded else "NULL"
     return (
         f"SELECT person_id, coalesce({identifier(concept)}, 0) AS concept_id, {identifier(date)} AS own_date, "
         f"{visit} AS visit_id, CAST({code} AS VARCHAR) AS source_code, CAST({valued} AS BIGINT) AS value_id, "
         f"{TABLE_NUMBERS.get(table, -1)} AS table_number, "
         f"* EXCLUDE (person_id) FROM ({typed})"
     )
+
+
+def _unit(table: str, version: str) -> str:
+    return "every.unit_concept_id" if "unit_concept_id" in tables(version)[table] else "CAST(NULL AS BIGINT)"
 
 
 def _stored(field: Field) -> str:

@@ -240,6 +240,7 @@ class Header:
     """What a file of sums is: its round, whether small cells are still in it (private), and how it was made.
 
     ``persons`` is the number of persons; ``margins`` names the margins (a hash) that the second round was fitted on.
+    With noise, ``epsilon`` and ``delta`` say how much it hides, and ``persons`` is a noisy number.
     """
 
     persons: int
@@ -248,12 +249,17 @@ class Header:
     private: bool
     round: int
     margins: str | None = None
+    epsilon: float | None = None
+    delta: float | None = None
     format: int = FORMAT
     omopsql: str = omopsql.__version__
 
     def sums(self) -> Sums:
         """Write the header as its row."""
         told = {key: value for key, value in asdict(self).items() if key != "persons"}
+        for name in ("epsilon", "delta"):
+            if told[name] is None:
+                del told[name]  # a model without noise says nothing of it
         row = Sums()
         row.put(HEADER, np.zeros((1, 0)), [self.persons], pa.array([json.dumps(told, sort_keys=True)]))
         return row

@@ -19,7 +19,7 @@ from .grammar import pairs
 from .second_round import AGAIN, MOST_TIMES
 from .second_round import Strata as PersonStrata
 from .streams import compiled_streams
-from .structure import EXCLUSIVE, Structure
+from .structure import Structure, exclusive
 from .tables import BinTable, grouped
 from .timing import compiled_timing
 from .triggers import Triggers, compiled_triggers
@@ -29,7 +29,7 @@ _IMAGINED = 20_000  # persons by which chances are calibrated
 _CELLS = 8_000_000  # latents of them that are held at once
 _QUANTILES = 21
 _SMOOTHED = 8.0  # persons by which the numbers of a band are drawn to those of all
-_SURELY = 30.0  # persons expected with two items whatever their cohorts: none released means never
+_SURELY = 1.5  # times as many persons expected with two items whatever their cohorts: none released means never
 _EVEN = 1e-3  # a person's share, so that no number of times is impossible
 _IN_PHASE = (
     0.3  # of the persons with two rhythms these must meet, or they are held to have nothing to do with each other
@@ -245,8 +245,9 @@ def _excluded(plan: Plan) -> dict[str, np.ndarray]:
     """
     ever = pairs(plan.margins, "events.ever", plan.items, symmetric=True)
     by_chance, in_cohorts = _expected(plan)
-    apart = (ever == 0) & (in_cohorts >= EXCLUSIVE)
-    excluded = apart | ((ever == 0) & (by_chance >= _SURELY))
+    enough = exclusive(plan.min_cell)
+    apart = (ever == 0) & (in_cohorts >= enough)
+    excluded = apart | ((ever == 0) & (by_chance >= _SURELY * enough))
     lists = (*_listed(excluded), *_listed(apart))
     return dict(zip(("excluded_offsets", "excluded", "apart_offsets", "apart"), lists, strict=True))
 

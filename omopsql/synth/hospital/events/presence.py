@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from omopsql.udfs.tetrachoric import tetrachoric
 
 from ..sums import Ints, Sums
-from .structure import EXCLUSIVE, Structure, information
+from .structure import Structure, information
 
 RANK = 24
 _PRIOR = 0.8  # standard deviation of the inverse hyperbolic tangent of a correlation, before any data
@@ -184,7 +184,7 @@ def loadings(released: Sums, structure: Structure, strata: Strata, p: np.ndarray
         share[:, often] = _often_share(released, strata, taking[often])
     both = _joint(released, structure, items)[np.ix_(taking, taking)]
     threshold = np.clip(-ndtri(np.clip(share, 1e-12, 1 - 1e-9)), -8, 8)
-    correlation, trust = tetrachoric(np.ascontiguousarray(threshold), rows, both, EXCLUSIVE, _PRIOR)
+    correlation, trust = tetrachoric(np.ascontiguousarray(threshold), rows, both, structure.exclusive, _PRIOR)
     found[taking] = _low_rank(correlation, trust, min(RANK, len(taking) - 1))
     return found
 
@@ -274,7 +274,7 @@ def tree(
     """
     items = len(n)
     both = matrix(released, "events.both", items)
-    gain = information(both, n, persons)
+    gain = information(both, n, persons, structure.exclusive)
     for driver in range(items):
         own = structure.grammar.companions(driver)
         gain[own, driver] = gain[driver, own] = 0.0

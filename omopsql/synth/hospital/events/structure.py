@@ -32,7 +32,8 @@ class Structure:
     stand once for the living and once for the dead (``tells_death``). ``cut``: an item counts as had often from more
     than so many days on. ``is_regular`` marks items with a rhythm. ``first`` and ``second`` (items, pairs) are the
     pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most contacts are visits,
-    these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column.
+    these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column. With so many
+    persons expected as ``exclusive``, two items that nobody is known to have both exclude each other.
     """
 
     grammar: Grammar
@@ -49,6 +50,7 @@ class Structure:
     second: Ints
     stream: Ints
     visited: np.ndarray
+    exclusive: float
 
     @property
     def leads(self) -> np.ndarray:
@@ -78,7 +80,7 @@ class Structure:
         stream[visited.any(0)] = LEADING
         grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
         ever = pairs(margins, "events.ever", items, symmetric=True)
-        candidates = _candidates(ever, persons_of, persons, items, grammar)
+        candidates = _candidates(ever, persons_of, persons, items, grammar, plan.min_cell)
         first, second = _pairs_of(candidates)
         years, years_n = margins.get("events.years", 2)
         visits, visits_n = margins.get("events.visits", 2)
@@ -97,6 +99,7 @@ class Structure:
             second=second,
             stream=stream,
             visited=visited,
+            exclusive=exclusive(plan.min_cell),
         )
 
 
@@ -168,9 +171,11 @@ def _gaps(margins: Sums, items: Items) -> tuple[np.ndarray, np.ndarray]:
     return share, median
 
 
-def _candidates(ever: np.ndarray, persons_of: Ints, persons: int, items: Items, grammar: Grammar) -> Ints:
+def _candidates(
+    ever: np.ndarray, persons_of: Ints, persons: int, items: Items, grammar: Grammar, min_cell: int
+) -> Ints:
     """For each item those that tell most about its presence (items, candidates), -1 where there are fewer."""
-    gain = information(ever, persons_of, persons)
+    gain = information(ever, persons_of, persons, exclusive(min_cell))
     for driver in range(len(items)):
         own = grammar.companions(driver)
         gain[own, driver] = gain[driver, own] = 0.0  # they come along anyhow
@@ -178,8 +183,11 @@ def _candidates(ever: np.ndarray, persons_of: Ints, persons: int, items: Items, 
     return np.where(np.take_along_axis(gain, best, 1) > 0, best, -1).astype(np.int64)
 
 
-def information(both: np.ndarray, n: np.ndarray, persons: int) -> np.ndarray:
-    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told."""
+def information(both: np.ndarray, n: np.ndarray, persons: int, exclusive: float) -> np.ndarray:
+    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told.
+
+    Where none with both was released, it can be told if ``exclusive`` persons are expected.
+    """
     p = np.clip(n / max(persons, 1), 0, 1)
     by_chance = p[:, None] * p[None, :]
     most = np.minimum(p[:, None], p[None, :])
@@ -190,7 +198,7 @@ def information(both: np.ndarray, n: np.ndarray, persons: int) -> np.ndarray:
         shared += _cross(cell, of_chance)
     entropy = -_cross(p, np.ones_like(p)) - _cross(1 - p, np.ones_like(p))
     gain = shared / np.maximum(entropy, 1e-9)[:, None]
-    gain[(both == 0) & (by_chance * persons < EXCLUSIVE)] = 0.0
+    gain[(both == 0) & (by_chance * persons < exclusive)] = 0.0
     np.fill_diagonal(gain, 0.0)
     return np.maximum(gain, 0.0)
 
@@ -201,7 +209,12 @@ def _fourfold(p: np.ndarray, together: np.ndarray) -> tuple[np.ndarray, ...]:
     return together, only_a, only_b, np.clip(1 - together - only_a - only_b, 0, 1)
 
 
-EXCLUSIVE = 20.0  # so many persons expected with both, and none released: they exclude each other
+_EXCLUSIVE, _TIMES = 20.0, 2  # so many persons, and times min_cell, expected with both, and none released
+
+
+def exclusive(min_cell: int) -> float:
+    """How many persons must be expected with two items for none that is released to say that they exclude each other."""
+    return max(_EXCLUSIVE, float(_TIMES * min_cell))
 
 
 def _cross(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -173,7 +173,7 @@ class _Axis:
         counted = np.array(
             [self._spread(self._of_set.get((x, int(m)), NO_BINS), row) for m, row in zip(mask, likely, strict=True)]
         )
-        counted += (n - counted.sum(1))[:, None] * likely
+        counted += np.maximum(n - counted.sum(1), 0)[:, None] * likely
         prior = likely * (n / n.sum())[:, None]
         mixed = counted + drawn * prior / np.maximum(prior.sum(0), 1e-12)
         return np.asarray(mixed / np.maximum(mixed.sum(0), 1e-12))
