@@ -72,19 +72,18 @@ def fit_with_noise(
     hides every concept.
     """
     site = Site(cursor, cdm, 1, vocabulary, most_concepts=budget.most_concepts)
-    margins, first = noised(first_round(site), budget, RULES)
+    margins, first = noised(first_round(site), budget)
     margins = decisions.of_items(margins)
     min_cell = budget.spent_on(_TELLING).threshold
     if not len(margins.get(decisions.PERSONS, 2)[1]):
+        least = budget.spent_on(decisions.PERSONS).threshold
         raise OmopsqlError(
-            f"with epsilon {budget.epsilon:g} a concept must be had by about {budget.spent_on(decisions.PERSONS).threshold} "
-            f"persons to be learned, and none is; ask for a larger epsilon, or learn from more persons"
+            f"with epsilon {budget.epsilon:g} a concept is learned from about {least:,} persons on, and {cdm} has none "
+            "that so many have; ask for a larger epsilon, or learn from more persons"
         )
-    sums, second = noised(second_round(site, plan_of(margins, min_cell)), budget, RULES)
+    sums, second = noised(second_round(site, plan_of(margins, min_cell)), budget)
     persons = int(margins.get("people.sex", 1)[1].sum())
-    header = Header(
-        persons, site.version, min_cell, private=False, round=2, epsilon=budget.epsilon, delta=budget.delta
-    )
+    header = Header(persons, site.version, min_cell, private=False, round=2, epsilon=budget.epsilon, delta=budget.delta)
     found = without_orphans(Sums.merged([margins, sums]))
     return Sums.merged([found, ledger([*first, *second]), header.sums()]).to_table(), site.said
 

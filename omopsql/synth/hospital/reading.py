@@ -123,14 +123,15 @@ class Site:
 
     def _bound(self, most_concepts: int) -> None:
         """Choose which concepts of each person are counted."""
-        held = [
-            f"SELECT person_id, {TABLE_NUMBERS[name]} AS table_number, {identifier(_records_of(self.version)[name][0])} "
-            f"AS concept_id, {_unit(name, self.version)} AS unit_id FROM ({self.typed(name)}) AS every"
-            for name in TABLES
-            if self.has(name) and name in _records_of(self.version)
-        ]
-        nothing = "SELECT NULL::BIGINT AS person_id, 0 AS table_number, NULL::BIGINT AS concept_id, 0::BIGINT AS unit_id"
-        reads = {"held": " UNION ALL ".join(held) or nothing, "limits": f"SELECT {int(most_concepts)} AS most"}
+        held = ["SELECT CAST(NULL AS BIGINT) AS person_id, 0 AS table_number, 0 AS concept_id, 0 AS unit_id"]
+        for name in TABLES:
+            if self.has(name) and name in _records_of(self.version):
+                concept, _ = _records_of(self.version)[name]
+                held.append(
+                    f"SELECT person_id, {TABLE_NUMBERS[name]}, {identifier(concept)}, {_unit(name, self.version)} "
+                    f"FROM ({self.typed(name)}) AS every"
+                )
+        reads = {"held": " UNION ALL ".join(held), "limits": f"SELECT {int(most_concepts)} AS most"}
         self._create(_COUNTED, self._story("counted_concepts", **reads))
         self._is_bounded = True
 

@@ -213,7 +213,7 @@ _EXCLUSIVE, _TIMES = 20.0, 2  # so many persons, and times min_cell, expected wi
 
 
 def exclusive(min_cell: int) -> float:
-    """How many persons must be expected with two items for none that is released to say that they exclude each other."""
+    """How many persons must be expected with two items, so that none released says that they exclude each other."""
     return max(_EXCLUSIVE, float(_TIMES * min_cell))
 
 

@@ -1,7 +1,8 @@
 """Noise on the sums of a hospital: discrete Gaussian, and rows that few persons may stand behind are left out.
 
 A statistic to which a person adds 1 in at most r rows has the L2 sensitivity sqrt(r). Its rows get noise of scale
-sqrt(r / 2 rho), r rounded up to a square, which is rho-zCDP; which rows there are at all is hidden by a threshold, at a chance of delta.
+sqrt(r / 2 rho), r rounded up to a square, which is rho-zCDP. Which rows there are at all is hidden by a threshold, at a
+chance of delta.
 Source: M. Bun, T. Steinke, Concentrated differential privacy, TCC 2016; C. Canonne, G. Kamath, T. Steinke, The
 discrete Gaussian for differential privacy, NeurIPS 2020.
 """
@@ -13,19 +14,20 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import ceil, isqrt, sqrt
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
 
-from ..release import Rule
 from ..sums import Counted, Sums
 from .contributions import Contribution, contributions
 from .grids import GRIDS
 
 LEDGER = "ledger"
 _SHARE_OF_THRESHOLDS = 0.5  # of delta
+_PUBLIC = ("attributes.tables",)  # which tables a CDM has is no secret
 _PRECISION = 60  # halvings in the search of rho
 
 
@@ -94,7 +96,7 @@ def _l2(rows: int) -> int:
 
 
 def _threshold(rows: int, scale: float, delta: float) -> int:
-    """The smallest threshold that a row of one person passes, in any of so many rows, with a chance of delta at most."""
+    """The threshold that a row of one person passes, in any of so many rows, with a chance of delta at most."""
     from scipy.stats import norm
 
     dp = _opendp()
@@ -109,7 +111,7 @@ def _threshold(rows: int, scale: float, delta: float) -> int:
         threshold += max(1, int(scale / 50))
 
 
-def _mechanism(dp: object, scale: float, threshold: int) -> object:
+def _mechanism(dp: Any, scale: float, threshold: int) -> Any:
     space = (
         dp.map_domain(dp.atom_domain(T="i64"), dp.atom_domain(T="i64")),
         dp.l02inf_distance(dp.absolute_distance(T="i64")),
@@ -117,7 +119,7 @@ def _mechanism(dp: object, scale: float, threshold: int) -> object:
     return dp.m.make_gaussian_threshold(*space, scale=scale, threshold=threshold)
 
 
-def _opendp():
+def _opendp() -> Any:
     try:
         import opendp.prelude as dp
     except ImportError as error:
@@ -126,22 +128,23 @@ def _opendp():
     return dp
 
 
-def noised(exact: Sums, budget: Budget, rules: dict[str, Rule]) -> tuple[Sums, list[Spent]]:
-    """Add noise to every statistic that has a contribution; leave out the others, and facts that persons stand behind.
+def noised(exact: Sums, budget: Budget) -> tuple[Sums, list[Spent]]:
+    """Add noise to every statistic that has a contribution; leave out the others, but for which tables there are.
 
     Pooled statistics are counted in public bins; their keys end in the first and the last number of a bin.
     """
     found, spent = Sums(), []
     for statistic in exact:
         if statistic not in contributions():
-            if rules[statistic].kind == "keep":
-                found.put(statistic, exact.counted(statistic).keys, exact.counted(statistic).n, exact.counted(statistic).labels)
+            if statistic in _PUBLIC:
+                told = exact.counted(statistic)
+                found.put(statistic, told.keys, told.n, told.labels)
             continue
         own = budget.spent_on(statistic)
-        binned = _binned(exact.counted(statistic), contributions()[statistic])
-        kept, n = _noise(binned.n, own)
-        labels = None if binned.labels is None else binned.labels.take(pa.array(kept))
-        found.put(statistic, binned.keys[kept], n, labels)
+        cells = binned(exact.counted(statistic), contributions()[statistic])
+        kept, n = _noise(cells.n, own)
+        labels = None if cells.labels is None else cells.labels.take(pa.array(kept))
+        found.put(statistic, cells.keys[kept], n, labels)
         spent.append(own)
     return found, spent
 
@@ -170,11 +173,8 @@ def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.isin(place[len(known) :], place[: len(known)])
 
 
-def _binned(counted: Counted, contribution: Contribution) -> Counted:
-    """Count in public bins; the person who was in several numbers of a bin counts once at least, and at most as often.
-
-    A person adds to one number of a histogram only, so that joining its bins adds no persons twice.
-    """
+def binned(counted: Counted, contribution: Contribution) -> Counted:
+    """Count in public bins. A person adds to one number of a histogram only, so none counts twice in a bin."""
     if not contribution.grid:
         return counted
     low, high = GRIDS[contribution.grid](counted.keys[:, -1])
