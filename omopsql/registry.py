@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from .sql_files import sql_folder
 
-FAMILIES = ("harmonize", "synth", "quality", "evaluate", "privacy", "publish")
+FAMILIES = ("harmonize", "synth", "quality", "evaluate", "privacy", "noise", "publish")
 
 _SQL_TYPES = {float: "DOUBLE", int: "BIGINT", bool: "BOOLEAN", str: "VARCHAR"}
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 METHODS = ("auto", "copula", "tree", "independent")
 KINDS = ("number", "category", "identifier", "skip")
-_OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "margins_only", "margins")
+_NOISE = ("epsilon", "delta", "person", "rows_per_person")
+_OF_TABLES, _OF_HOSPITALS = ("method", "columns", *_NOISE), ("vocabulary", "for_merge", "margins_only", "margins")
 
 
 @click.command(short_help="Learn a table or a CDM: write its model.")
@@ -46,6 +47,18 @@ _OF_TABLES, _OF_HOSPITALS = ("method", "columns"), ("vocabulary", "for_merge", "
     callback=assignments(at="last", values=KINDS),
     help=f"Of a table: what to take a column for: {', '.join(KINDS)}. May be repeated.",
 )
+@click.option("--epsilon", type=click.FloatRange(min=0, min_open=True), help="Of a table: hide every person by noise.")
+@click.option(
+    "--delta", type=click.FloatRange(0, 0.1, True, True), default=1e-6, show_default=True, help="With epsilon."
+)
+@click.option("--person", metavar="COLUMN", help="With --epsilon: the column that tells persons apart.")
+@click.option(
+    "--rows-per-person",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="With --epsilon: so many rows of each person count.",
+)
 @click.option(
     "--vocabulary",
     metavar="FOLDER",
@@ -63,6 +76,10 @@ def fit(
     method: str,
     min_cell: int,
     columns: dict[str, str],
+    epsilon: float | None,
+    delta: float,
+    person: str | None,
+    rows_per_person: int,
     vocabulary: str | None,
     for_merge: bool,
     margins_only: bool,
@@ -79,6 +96,7 @@ def fit(
       omopsql fit patients.csv -o model.parquet
       omopsql fit patients.csv -o model.parquet --column 'postal code=category' --column remarks=skip
       omopsql fit person --database hospital.duckdb -o person_model.parquet
+      omopsql fit patients.parquet -o model.parquet --epsilon 1
       omopsql fit omopsql_demo/cdm -o hospital_model.parquet
     """  # noqa: D301 (click reads \b)
     from omopsql.quoting import literal
@@ -95,6 +113,10 @@ def fit(
         else:
             _refuse(ctx, _OF_HOSPITALS, f"{source} is a single table, and this is for a CDM")
             asked = {"columns": struct(columns), "method": literal(method), "min_cell": str(min_cell)}
+            if epsilon is not None:
+                asked |= {"epsilon": f"{epsilon!r}::DOUBLE", "delta": f"{delta!r}::DOUBLE"}
+                asked |= {"rows_per_person": str(rows_per_person)}
+            asked |= {"person": literal(person)} if person is not None else {}
             learn = f"FROM omopsql.copula_fit({literal(source)}, {_named(asked)})"
         with completed(output) as part:
             write = f"COPY ({learn}) TO {literal(str(part))} (FORMAT parquet)"

@@ -27,7 +27,7 @@ from .columns import (
 SOURCE = "omopsql_source"
 COARSE_ROWS = 10_000_000  # sources of more rows are counted by coarser buckets
 _COARSER = 1 << 12
-_COLUMN = "omopsql_column"  # the one column that is being counted
+COLUMN = "omopsql_column"  # the one column that is being counted
 
 
 @ibis.udf.scalar.builtin(name="omopsql_value_bucket")
@@ -57,7 +57,7 @@ def source_expression(columns: dict[str, str]) -> ir.Table:
 def count(cursor: duckdb.DuckDBPyConnection, name: str, query: str) -> pa.Table:
     """Run a counting query over one column of the source. Sums come back as 64-bit integers."""
     read = f"SELECT {identifier(name)} AS v FROM {SOURCE}"
-    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {_COLUMN} AS {read}")
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {COLUMN} AS {read}")
     table = cursor.sql(query).to_arrow_table()
     whole = [pa.field(f.name, pa.int64() if pa.types.is_decimal(f.type) else f.type) for f in table.schema]
     return table.cast(pa.schema(whole))
@@ -66,7 +66,7 @@ def count(cursor: duckdb.DuckDBPyConnection, name: str, query: str) -> pa.Table:
 @cache
 def number_query(sql_type: str, min_cell: int, coarse: bool = False) -> str:
     """The query that counts a column of a number-like type."""
-    column = ibis.table({"v": ibis_type(sql_type)}, name=_COLUMN)
+    column = ibis.table({"v": ibis_type(sql_type)}, name=COLUMN)
     values = column.select(value=number(column.v, sql_type))
     return str(ibis.to_sql(number_cells(values, min_cell, coarse), dialect="duckdb"))
 
@@ -74,7 +74,7 @@ def number_query(sql_type: str, min_cell: int, coarse: bool = False) -> str:
 @cache
 def number_text_query(decimals: int, min_cell: int, coarse: bool = False) -> str:
     """The query that counts the numbers (or dates, ``decimals`` -1) in a text column."""
-    column = ibis.table({"v": "string"}, name=_COLUMN)
+    column = ibis.table({"v": "string"}, name=COLUMN)
     values = column.select(value=number_in_text(column.v, decimals))
     return str(ibis.to_sql(number_cells(values, min_cell, coarse), dialect="duckdb"))
 
@@ -82,7 +82,7 @@ def number_text_query(decimals: int, min_cell: int, coarse: bool = False) -> str
 @cache
 def label_query(min_cell: int) -> str:
     """The query that counts a column of labels."""
-    column = ibis.table({"v": "string"}, name=_COLUMN)
+    column = ibis.table({"v": "string"}, name=COLUMN)
     return str(ibis.to_sql(label_counts(column.select(value=column.v), min_cell), dialect="duckdb"))
 
 

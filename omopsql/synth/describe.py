@@ -47,13 +47,26 @@ def describe(model: Model) -> Iterator[tuple[str, list[str], str, int]]:
     yield (
         "model",
         [],
-        f"method {model.method}: {_METHODS[model.method]}; {model.rows} rows; every cell holds at least "
-        f"{model.min_cell} rows; no noise was added",
+        f"method {model.method}: {_METHODS[model.method]}; {model.rows} rows; {_protection(model)}",
         model.rows,
     )
     for margin in model.margins:
         yield "column", [margin.column.name], _column(margin, model.min_cell), int(margin.n.sum())
     yield from _joint(model)
+
+
+def _protection(model: Model) -> str:
+    """What stands between the model and a person."""
+    if model.noise is None:
+        return f"every cell holds at least {model.min_cell} rows; no noise was added"
+    person = model.noise["person"]
+    each = (
+        f"at most {_counted(model.noise['rows_per_person'], 'row')} of each {person}" if person else "each row a person"
+    )
+    return (
+        f"noise hides any one person, with epsilon {model.noise['epsilon']:g} at delta {model.noise['delta']:g}, {each}; "
+        "every number follows from noisy sums, which privacy_ledger lists"
+    )
 
 
 _COUNTED = {  # statistics of the copula that are told by how many there are
@@ -109,9 +122,8 @@ def _column(margin: Margin, min_cell: int) -> str:
     if margin.labels:
         parts.append(_counted(len(margin.labels), "label"))
     if margin.has_rest:
-        parts.append(
-            f"{margin.n[margin.rest]} rows with labels of fewer than {min_cell} rows each, pooled without their text"
-        )
+        rare = f"labels of fewer than {min_cell} rows each" if min_cell > 1 else "labels that noise hides"
+        parts.append(f"{margin.n[margin.rest]} rows with {rare}, pooled without their text")
     if margin.has_missing:
         parts.append(f"{margin.n[margin.missing]} missing")
     if margin.has_missing and len(margin.n) == 1:

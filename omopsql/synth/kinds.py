@@ -20,10 +20,10 @@ def looks_like_key(name: str, counted: pa.Table, rows: int, min_cell: int) -> bo
         return False
     buckets = counted["bucket"].to_numpy()
     span = bucket_low(int(buckets.max()) + 1) - bucket_low(int(buckets.min()))
-    return _named_like_key(name) or span <= 1.05 * present + 2
+    return named_like_key(name) or span <= 1.05 * present + 2
 
 
-def _named_like_key(name: str) -> bool:
+def named_like_key(name: str) -> bool:
     lowered = name.lower()
     return lowered.endswith(("id", "_no", "_nr", "key", "mrn", "number", "uuid")) or lowered.startswith("id")
 
@@ -33,7 +33,7 @@ def text_kind(name: str, told: list[dict[str, Any]], pooled: dict[str, Any], pre
     numbers, dates = sum(row["numbers"] for row in told), sum(row["dates"] for row in told)
     rare = pooled["n"] / present
     different = pooled["values"] / pooled["n"]
-    if rare > 0.9 and pooled["values"] == pooled["n"] and _named_like_key(name):
+    if rare > 0.9 and pooled["values"] == pooled["n"] and named_like_key(name):
         return IDENTIFIER, "every value is different"
     if rare > 0.05 and (dates >= 0.95 * present or numbers >= 0.5 * present):
         return NUMBER_TEXT, ""

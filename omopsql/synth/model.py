@@ -32,7 +32,8 @@ SCHEMA = pa.schema(
     ]
 )
 
-_OWN = ["model", "column", "margin"]
+LEDGER = "ledger"
+_OWN = ["model", "column", "margin", LEDGER]
 
 Row = tuple[str, list[str], list[int], str | None, int]
 
@@ -42,7 +43,8 @@ class Model:
     """What was learned from a table: its margins, and the joint statistics of one method.
 
     ``joint`` holds the rows of the method as they stand in the model table (a table of ``SCHEMA``); the method writes
-    and reads them itself.
+    and reads them itself. ``noise`` says how the model was protected, None where it was not; ``ledger`` holds what was
+    released for it.
     """
 
     method: str
@@ -50,6 +52,8 @@ class Model:
     min_cell: int
     margins: list[Margin]
     joint: pa.Table = field(default_factory=SCHEMA.empty_table)
+    noise: dict[str, Any] | None = None
+    ledger: pa.Table = field(default_factory=SCHEMA.empty_table)
 
     @property
     def learned(self) -> list[Margin]:
@@ -59,12 +63,13 @@ class Model:
     def to_table(self) -> pa.Table:
         """Write the model as its table."""
         about = {"format": FORMAT, "omopsql": omopsql.__version__, "method": self.method, "min_cell": self.min_cell}
+        about |= {"noise": self.noise} if self.noise else {}
         rows: list[Row] = [("model", [], [], json.dumps(about), self.rows)]
         for position, margin in enumerate(self.margins):
             rows.extend(_margin_rows(position, margin))
         columns = zip(*rows, strict=True)
         own = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
-        return pa.concat_tables([own, self.joint])
+        return pa.concat_tables([own, self.joint, self.ledger] if self.noise else [own, self.joint])
 
     @classmethod
     def from_table(cls, table: pa.Table, name: str) -> Model:
@@ -73,7 +78,8 @@ class Model:
             raise OmopsqlError(f"{name} is no model: make one with CREATE TABLE ... AS FROM omopsql.copula_fit(...)")
         table = table.select(SCHEMA.names).cast(SCHEMA)
         is_own = pc.is_in(table["statistic"], pa.array(_OWN))
-        rows = [tuple(row.values()) for row in table.filter(is_own).to_pylist()]
+        is_ledger = pc.equal(table["statistic"], LEDGER)
+        rows = [tuple(row.values()) for row in table.filter(pc.and_not(is_own, is_ledger)).to_pylist()]
         about = _about([row for row in rows if row[0] == "model"], name)
         try:
             return cls(
@@ -82,6 +88,8 @@ class Model:
                 min_cell=about["min_cell"],
                 margins=list(_margins(rows)),
                 joint=table.filter(pc.invert(is_own)),
+                noise=about.get("noise"),
+                ledger=table.filter(is_ledger),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error

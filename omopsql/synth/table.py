@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +24,9 @@ from .margins import Margin, Survey
 from .model import SCHEMA, Model
 from .shares import balanced, read_shares
 
+if TYPE_CHECKING:
+    from omopsql.noise.asked import Noise
+
 METHODS = ("auto", "copula", "tree", "independent")
 _ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER, "skip": c.UNLEARNED}
 
@@ -34,17 +37,41 @@ _ASKED = {"number": c.NUMBER, "category": c.CATEGORY, "identifier": c.IDENTIFIER
     examples=("SELECT n FROM omopsql.copula_fit('patients.parquet') WHERE statistic = 'model' --> 2000",),
 )
 def copula_fit(
-    caller: Caller, source: str, columns: Options | None = None, method: str = "auto", min_cell: int = 10
+    caller: Caller,
+    source: str,
+    columns: Options | None = None,
+    method: str = "auto",
+    min_cell: int = 10,
+    epsilon: float | None = None,
+    delta: float = 1e-6,
+    person: str | None = None,
+    rows_per_person: int = 1,
 ) -> pa.Table:
     """Learn a table: a model as a table of integer sums, each over at least min_cell rows.
 
     source is a table, a view, a Parquet or CSV file, a glob or a folder. columns overrides what a column is taken
     for, as in {'code': 'category', 'note': 'skip'}: number, category, identifier or skip. method is copula (one
     latent normal a column), tree (each column given earlier ones), independent, or auto, which chooses by the data.
+
+    With epsilon, noise hides every single person: whatever is told of the data passes through it, and privacy_ledger
+    lists what it cost. person names the column that tells persons apart (person_id, if there is one; '': each row is
+    a person); of each person rows_per_person rows count. Each call spends epsilon anew.
     """
     _check_fit(method, min_cell)
+    noise = _noise(epsilon, delta, person, rows_per_person)
     with caller.cursor() as cursor:
-        return fit(cursor, source, columns or Options(), method, min_cell).to_table()
+        return fit(cursor, source, columns or Options(), method, min_cell, noise).to_table()
+
+
+def _noise(epsilon: float | None, delta: float, person: str | None, rows_per_person: int) -> Noise | None:
+    """What protects the model; None where nothing does."""
+    from omopsql.noise.asked import Noise
+
+    if epsilon is None:
+        if person is not None:
+            raise OmopsqlError(f"person is {person!r}, but persons are protected only with epsilon; give it too")
+        return None
+    return Noise(epsilon, delta, person, rows_per_person)
 
 
 def _check_fit(method: str, min_cell: int) -> None:
@@ -54,10 +81,21 @@ def _check_fit(method: str, min_cell: int) -> None:
         raise OmopsqlError(f"min_cell is {min_cell}; it must be at least 1")
 
 
-def fit(cursor: duckdb.DuckDBPyConnection, source: str, columns: Options, method: str, min_cell: int) -> Model:
+def fit(
+    cursor: duckdb.DuckDBPyConnection,
+    source: str,
+    columns: Options,
+    method: str,
+    min_cell: int,
+    noise: Noise | None = None,
+) -> Model:
     """Fit a model on a connection of its own. Raises OmopsqlError when there is too little to learn from."""
     relation = resolve(cursor, source)
     kinds = _asked_kinds(columns, relation.columns, source)
+    if noise is not None:
+        from omopsql.noise.fit import fit_with_noise
+
+        return fit_with_noise(cursor, relation, kinds, method, noise)
     create_source(cursor, relation)
     rows = int(cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
     if rows == 0:
@@ -131,6 +169,10 @@ def synthesize(
     method: str = "auto",
     min_cell: int = 10,
     shares: Options | None = None,
+    epsilon: float | None = None,
+    delta: float = 1e-6,
+    person: str | None = None,
+    rows_per_person: int = 1,
 ) -> str:
     """Learn a table and generate n synthetic rows of it at once: copula_fit and copula_sample in one call.
 
@@ -138,7 +180,8 @@ def synthesize(
     """
     _check_fit(method, min_cell)
     with caller.cursor() as cursor:
-        model = fit(cursor, source, columns or Options(), method, min_cell)
+        noise = _noise(epsilon, delta, person, rows_per_person)
+        model = fit(cursor, source, columns or Options(), method, min_cell, noise)
         return sample_sql(cursor, model, n, seed, given or {}, shares or {})
 
 

@@ -45,7 +45,8 @@ def of_table(table: pa.Table, name: str) -> Iterator[Advice]:
     lost = [margin.column.name for margin in model.margins if margin.column.kind not in LEARNED]
     if lost:
         yield Advice("not_learned", ", ".join(lost), f"{len(lost)} of {len(model.margins)} columns")
-    yield Advice("without_noise", evidence=f"every cell holds at least {model.min_cell} rows")
+    if model.noise is None:
+        yield Advice("without_noise", evidence=f"every cell holds at least {model.min_cell} rows")
 
 
 def _persons(persons: int, what: str) -> Iterator[Advice]:

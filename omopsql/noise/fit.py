@@ -1,0 +1,80 @@
+"""The fit under noise, as a story: rows, what columns are, margins, the copula, the pairs that it tells worst."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from omopsql.relation import Relation
+from omopsql.synth.copula_tables import copula_of
+from omopsql.synth.counts import SOURCE, create_source
+from omopsql.synth.encode import encode
+from omopsql.synth.joint import joint_table
+from omopsql.synth.margins import Margin
+from omopsql.synth.model import Model
+from omopsql.synth.stratifier import simulated
+from omopsql.synth.tree import fit_tree
+
+from .asked import Noise
+from .ledger import ledger_table
+from .margins import counted, is_learned
+from .mechanism import Account
+from .people import bounded, check_types, person_column
+from .scores import noisy_joint
+from .survey import Survey
+from .tables import corrected
+
+_ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.12  # of ρ; pairs get what is left
+_FEWEST_IMAGINED, _MOST_IMAGINED = 50_000, 200_000
+_CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
+
+
+def fit_with_noise(
+    cursor: duckdb.DuckDBPyConnection, relation: Relation, kinds: dict[str, str], method: str, noise: Noise
+) -> Model:
+    """Fit a model of a source on a connection of its own, so that all of it is protected. ``kinds``: as asked for.
+
+    Raises OmopsqlError for a budget that is none, a person column that is none, and types that are guessed.
+    """
+    noise.check()
+    check_types(relation)
+    person = person_column(relation, noise.person)
+    relation = bounded(cursor, relation, person, noise.rows_per_person)
+    create_source(cursor, relation)
+    account = Account(noise.epsilon, noise.delta, noise.rows_per_person if person else 1)
+    exact = int(cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
+    rows = max(int(account.sums("rows", [], np.array([exact]), _ROWS_SHARE * account.rho)[0]), 1)
+    width = len(relation.columns)
+    survey = Survey(
+        cursor, relation.columns, rows, account, _MARGIN_SHARE * account.rho / width, account.label_delta / width / 2
+    )
+    told = survey.columns(kinds, person)
+    learned = [of for of in told if is_learned(of)]
+    cells = encode(cursor, relation.columns, [of.margin for of in learned], exact)
+    found = [counted(of, own, rows, account) for of, own in zip(learned, cells, strict=True)]
+    for own, of in zip(cells, found, strict=True):
+        own[:] = of.cell_of[own]
+    margins = [of.margin for of in found]
+    method, joint = _joint(method, cells, margins, rows, account)
+    every = iter(margins)
+    about = {**asdict(noise), "person": person, "rows_per_person": account.rows}
+    every_margin = [next(every) if is_learned(of) else of.margin for of in told]
+    return Model(method, rows, 1, every_margin, joint, about, ledger_table(account))
+
+
+def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, account: Account) -> tuple[str, pa.Table]:
+    """The joint statistics of one method, with what is left of the budget."""
+    if method == "independent" or len(margins) < 2:
+        return "independent", Model("independent", rows, 1, []).joint
+    only = method == "copula"
+    rho = account.left * (1.0 - 1e-6) if only else _SCORE_SHARE * account.rho
+    joint, latents = noisy_joint(cells, margins, rows, rho, account)
+    if only:
+        return "copula", joint_table(joint, latents, margins)
+    size = int(np.clip(rows, _FEWEST_IMAGINED, _MOST_IMAGINED))
+    imagined = simulated(copula_of(joint, latents, 1), size)
+    learned = corrected(imagined, cells, margins, rows, account.left * (1.0 - 1e-6), account)
+    return "tree", fit_tree(learned, margins, _CONTEXT)

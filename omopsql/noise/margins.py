@@ -1,0 +1,142 @@
+"""Margins under noise: cells are counted on the public edges, joined where noise would drown them, and made to agree.
+
+All that follows the noise is arithmetic on released numbers, and costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from omopsql.synth import columns as c
+from omopsql.synth.margins import Margin
+
+from .mechanism import Account
+from .survey import Told
+
+_CLEAR = 1.5  # standard deviations that a cell's rows must be above nothing to be kept
+_JOINED = 2.0  # standard deviations that the rows of a joined cell are above nothing
+_HEAVY = 4.0  # standard deviations above which a cell is joined to no other
+_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A margin with its noise taken care of, and the new number of each cell that its column was encoded by."""
+
+    margin: Margin
+    cell_of: np.ndarray
+
+
+def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Counted:
+    """Count a column's cells under noise (unless its labels were counted before) and put them in order.
+
+    ``cells`` are the column's, (rows,); ``rows`` how many there are, as released.
+    """
+    margin = told.margin
+    if told.counts is not None:
+        n = fitted(told.counts.astype(float), np.full(len(told.counts), told.scale), rows)
+        return Counted(replace(margin, n=whole(n, rows)), np.arange(len(n)))
+    counts = np.bincount(cells, minlength=len(margin.n))
+    noisy = account.sums("margin", [margin.column.name], counts, told.rho).astype(float)
+    scale = account.releases[-1].scale
+    groups = _groups(margin, noisy, scale)
+    spread = scale * np.sqrt(np.bincount(groups))
+    joined = np.bincount(groups, weights=noisy)
+    joined = np.where(joined >= _CLEAR * spread, joined, 0.0)
+    n = whole(fitted(joined, spread, rows), rows)
+    return _kept(margin, groups, n)
+
+
+def _groups(margin: Margin, noisy: np.ndarray, scale: float) -> np.ndarray:
+    """The joined cell of each cell, in order: neighbouring intervals are joined, whatever else is a cell stays one."""
+    is_interval = np.zeros(len(noisy), bool)
+    is_interval[: margin.numbers] = margin.low < margin.high
+    begins = np.ones(len(noisy), bool)
+    run = _runs(noisy[is_interval], scale)
+    begins[is_interval] = np.diff(run, prepend=-1) > 0
+    own = np.cumsum(begins) - 1
+    own[is_interval] = own[np.flatnonzero(is_interval & begins)[run]]
+    return np.asarray(own)
+
+
+def _runs(noisy: np.ndarray, scale: float) -> np.ndarray:
+    """Join neighbouring cells until they clearly hold rows; one that does so alone stands alone."""
+    run, current, held, joined = np.empty(len(noisy), np.int64), 0, 0.0, 0
+    for k, n in enumerate(noisy):
+        if joined and n >= _HEAVY * scale and held < _JOINED * scale * np.sqrt(joined):
+            current, held, joined = current + 1, 0.0, 0
+        run[k] = current
+        held, joined = held + n, joined + 1
+        if held >= _JOINED * scale * np.sqrt(joined):
+            current, held, joined = current + 1, 0.0, 0
+    return np.asarray(run)
+
+
+def fitted(noisy: np.ndarray, scale: np.ndarray, rows: float) -> np.ndarray:
+    """Take from noisy counts, in proportion to their noise, what they exceed ``rows`` by; none falls below 0."""
+    low, high = -rows - np.abs(noisy).max(), np.abs(noisy).max() + rows
+    scale = np.maximum(scale / max(scale.max(), 1e-12), 1e-12)
+    low, high = low / scale.min(), high / scale.min()
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if np.maximum(noisy - middle * scale, 0.0).sum() > rows else (low, middle)
+    return np.asarray(np.maximum(noisy - high * scale, 0.0))
+
+
+def whole(n: np.ndarray, rows: int) -> np.ndarray:
+    """Round counts to whole numbers that sum to ``rows``: those with the largest remainders are rounded up."""
+    n = n * (rows / max(n.sum(), 1e-12))
+    floor = np.floor(n).astype(np.int64)
+    up = np.argsort(floor - n, kind="stable")[: rows - int(floor.sum())]
+    floor[up] += 1
+    return floor
+
+
+def _kept(margin: Margin, groups: np.ndarray, n: np.ndarray) -> Counted:
+    """Leave out what holds nothing at either end of the line, labels and apart cells; inner gaps are kept empty."""
+    keep = n > 0
+    if not keep.any():
+        keep[0] = True
+    on_line = np.zeros(len(n), bool)
+    on_line[groups[: margin.numbers]] = True
+    low, high = np.full(len(n), np.inf), np.full(len(n), -np.inf)
+    np.minimum.at(low, groups[: margin.numbers], margin.low)
+    np.maximum.at(high, groups[: margin.numbers], margin.high)
+    lines = np.flatnonzero(keep & on_line)
+    labels, has_rest, has_missing = _others(margin, keep[~on_line])
+    low, high = low[lines], high[lines]
+    if margin.column.unit > 0.0:
+        low, high = _single(low, high, margin.column.unit)
+    kept = replace(margin, low=low, high=high, labels=labels, has_rest=has_rest, has_missing=has_missing, n=n[keep])
+    return Counted(kept, _nearest(keep, on_line, n)[groups])
+
+
+def _others(margin: Margin, keep: np.ndarray) -> tuple[tuple[str, ...], bool, bool]:
+    """The labels that are kept, and whether the rest and the missing are."""
+    labels = tuple(label for label, kept in zip(margin.labels, keep, strict=False) if kept)
+    return labels, margin.has_rest and bool(keep[len(margin.labels)]), margin.has_missing and bool(keep[-1])
+
+
+def _nearest(keep: np.ndarray, on_line: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """The kept cell that each cell counts with: itself; else on the line the nearest, elsewhere the commonest."""
+    kept, lines = np.flatnonzero(keep), np.flatnonzero(keep & on_line)
+    cell = np.where(keep, np.cumsum(keep) - 1, int(np.argmax(n[kept])))
+    lost = np.flatnonzero(~keep & on_line)
+    if len(lines) and len(lost):
+        cell[lost] = cell[lines[np.abs(lines[None] - lost[:, None]).argmin(axis=1)]]
+    return np.asarray(cell)
+
+
+def _single(low: np.ndarray, high: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Make an interval around one multiple of the unit that multiple."""
+    alone = (high > low) & (high - low < 1.5 * unit)
+    digits = max(0, round(-np.log10(unit))) if unit < 1.0 else 0
+    value = np.round(0.5 * (low + high), digits)
+    return np.where(alone, value, low), np.where(alone, value, high)
+
+
+def is_learned(told: Told) -> bool:
+    """Whether a column is generated from statistics."""
+    return told.margin.column.kind in c.LEARNED

@@ -1,0 +1,164 @@
+"""The three ways in which anything leaves the data under noise, each by OpenDP and each entered in the ledger.
+
+The guarantee is zero-concentrated: every release has a ρ, those of several releases add up, and ε follows from their
+sum at δ. Sources: M. Bun, T. Steinke, TCC 2016 (zCDP); C. Canonne, G. Kamath, T. Steinke, NeurIPS 2020 (the discrete
+Gaussian); R. Rogers, 2023, arXiv 2309.09170 (unknown labels); what is spent may depend on earlier releases as long as
+the sum is fixed beforehand: M. Lécuyer, 2021, arXiv 2103.01379.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from omopsql.errors import OmopsqlError
+
+_SMALLEST_RHO, _LARGEST_RHO = 1e-12, 1e4
+_HALVINGS = 80
+_SLACK = 1e-9  # of ρ: what rounding may add up to
+
+
+@cache
+def opendp() -> Any:
+    """The library OpenDP. Raises OmopsqlError when it is absent."""
+    try:
+        library = importlib.import_module("opendp.prelude")
+    except ImportError as error:
+        raise OmopsqlError("epsilon needs OpenDP: pip install 'omopsql[noise]'") from error
+    library.enable_features("contrib")
+    return library
+
+
+def epsilon_of(rho: float, delta: float) -> float:
+    """Convert a sum of ρ to ε at ``delta``, as OpenDP does."""
+    if rho <= 0.0:
+        return 0.0
+    dp = opendp()
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
+    gaussian = dp.m.make_gaussian(*space, scale=1.0 / math.sqrt(2.0 * rho))
+    return float(dp.c.make_zCDP_to_approxDP(gaussian).map(1.0).epsilon(delta))
+
+
+def rho_of(epsilon: float, delta: float) -> float:
+    """The largest ρ that costs at most ``epsilon`` at ``delta``."""
+    low, high = math.log(_SMALLEST_RHO), math.log(_LARGEST_RHO)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if epsilon_of(math.exp(middle), delta) <= epsilon else (low, middle)
+    return math.exp(low)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of the ledger: what was told of which columns, how many ``values``, and what it cost.
+
+    ``sensitivity`` is by how much one person can move it: in L2 for sums, in the largest score for a choice. ``scale``
+    is that of the noise, ``threshold`` the count below which a label stays hidden (0: there is none).
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    values: int
+    sensitivity: float
+    scale: float
+    rho: float
+    delta: float = 0.0
+    threshold: int = 0
+
+
+@dataclass
+class Account:
+    """A budget of (epsilon, delta) for persons of at most ``rows`` rows each, and what was spent of it.
+
+    Half of delta is for the conversion of ρ, half for labels that are not known beforehand.
+    """
+
+    epsilon: float
+    delta: float
+    rows: int = 1
+    releases: list[Release] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rho = rho_of(self.epsilon, 0.5 * self.delta) * (1.0 - _SLACK)
+        self.label_delta = 0.5 * self.delta
+
+    @property
+    def left(self) -> float:
+        """What of ρ is left."""
+        return self.rho - sum(release.rho for release in self.releases)
+
+    def sums(
+        self, name: str, columns: Sequence[str], counts: np.ndarray, rho: float, sensitivity: float = 1.0
+    ) -> np.ndarray:
+        """Release integer sums of any shape, to which one row adds at most ``sensitivity`` in L2."""
+        dp = opendp()
+        sensitivity = sensitivity * self.rows
+        scale = scale_of(rho, sensitivity)
+        space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
+        noisy = dp.m.make_gaussian(*space, scale=scale)
+        self._enter(Release(name, tuple(columns), int(counts.size), sensitivity, scale, noisy.map(sensitivity)))
+        return np.array(noisy(counts.reshape(-1).tolist()), np.int64).reshape(counts.shape)
+
+    def labels(
+        self, name: str, columns: Sequence[str], counts: dict[str, int], rho: float, delta: float
+    ) -> tuple[dict[str, int], float]:
+        """Release counts by labels that nobody knew, those above a threshold; and the scale of their noise.
+
+        One row adds 1 to one label.
+        """
+        dp = opendp()
+        scale = scale_of(rho, self.rows)
+        threshold = self._threshold(scale, delta)
+        noisy = _label_noise(scale, threshold)
+        spent, failing = noisy.map((self.rows, self.rows, self.rows))
+        found: dict[str, int] = noisy(counts) if counts else {}
+        entered = Release(name, tuple(columns), len(found), self.rows, scale, spent, failing, threshold)
+        self._enter(entered)
+        return found, scale
+
+    def _threshold(self, scale: float, delta: float) -> int:
+        """The least threshold at which a label of one person alone shows with a chance of at most ``delta``."""
+        low, high = self.rows, self.rows + math.ceil(40.0 * scale) + 2
+        while low < high:
+            middle = (low + high) // 2
+            failing = _label_noise(scale, middle).map((self.rows, self.rows, self.rows))[1]
+            low, high = (low, middle) if failing <= delta else (middle + 1, high)
+        return low
+
+    def choice(
+        self, name: str, columns: Sequence[str], scores: np.ndarray, rho: float, sensitivity: float = 1.0
+    ) -> int:
+        """Choose the largest of scores that one row moves by at most ``sensitivity`` each."""
+        dp = opendp()
+        sensitivity = sensitivity * self.rows
+        scale = scale_of(rho, sensitivity)
+        space = dp.vector_domain(dp.atom_domain(T=float, nan=False)), dp.linf_distance(T=float)
+        noisy = dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale=scale)
+        self._enter(Release(name, tuple(columns), len(scores), sensitivity, scale, noisy.map(sensitivity)))
+        return int(noisy([float(score) for score in scores]))
+
+    def _enter(self, release: Release) -> None:
+        if release.rho > self.left + _SLACK * self.rho:
+            raise OmopsqlError(f"epsilon = {self.epsilon:g} does not suffice for the release of {release.name}")
+        self.releases.append(release)
+
+
+def scale_of(rho: float, sensitivity: float) -> float:
+    """Scale of the noise that hides ``sensitivity`` at the cost of ``rho``."""
+    return sensitivity / math.sqrt(2.0 * rho) * (1.0 + _SLACK)
+
+
+def _label_noise(scale: float, threshold: int) -> Any:
+    dp = opendp()
+    space = (
+        dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64")),
+        dp.l02inf_distance(dp.absolute_distance(T="i64")),
+    )
+    measure = dp.approximate(dp.zero_concentrated_divergence())
+    return dp.m.make_noise_threshold(*space, measure, scale=scale, threshold=threshold)
