@@ -14,12 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
+from omopsql.noise.asked import Noise
+from omopsql.noise.mechanism import Account
 
 from . import attributes, people, values
 from . import plan as decisions
 from .edges import rounded
 from .layers import LAYERS
-from .noise.release import LEDGER, Budget, ledger, noised, without_orphans
+from .noise.release import LEDGER, ledger, noised, threshold, without_orphans
 from .plan import Plan
 from .reading import Site
 from .release import KEEP, Rule, release
@@ -28,6 +30,7 @@ from .sums import HEADER, Header, Sums
 RULES: dict[str, Rule] = {HEADER: KEEP, LEDGER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
+MOST_CONCEPTS = 48  # of a person, that are counted when noise is added
 _ROUNDED = [*people.ROUNDED, *attributes.ROUNDED]
 
 
@@ -64,31 +67,39 @@ def fit(
 
 
 def fit_with_noise(
-    cursor: duckdb.DuckDBPyConnection, cdm: str, budget: Budget, vocabulary: str | None = None
+    cursor: duckdb.DuckDBPyConnection,
+    cdm: str,
+    epsilon: float,
+    delta: float = 1e-6,
+    most_concepts: int = MOST_CONCEPTS,
+    vocabulary: str | None = None,
 ) -> tuple[pa.Table, list[str]]:
-    """Learn a CDM under person-level differential privacy: every statistic gets noise, and no sum is exact.
+    """Learn a CDM so that noise hides every person: two hospitals that differ in one person give much the same model.
 
-    Returns what ``fit`` returns, with the ledger. Raises OmopsqlError when the CDM cannot be read, or when the noise
-    hides every concept.
+    Of each person ``most_concepts`` are counted. Returns what ``fit`` returns, with the ledger. Raises OmopsqlError
+    when the CDM cannot be read, for a budget that is none, and when the noise hides every concept.
     """
-    site = Site(cursor, cdm, 1, vocabulary, most_concepts=budget.most_concepts)
-    margins, first = noised(first_round(site), budget)
-    margins = decisions.of_items(margins)
-    min_cell = budget.spent_on(_TELLING).threshold
+    Noise(epsilon, delta, None, 1).check()
+    if most_concepts < 2:
+        raise OmopsqlError(f"most_concepts is {most_concepts}; it must be at least 2")
+    account = Account(epsilon, delta)
+    site = Site(cursor, cdm, 1, vocabulary, most_concepts=most_concepts)
+    margins = decisions.of_items(noised(first_round(site), account, most_concepts))
     if not len(margins.get(decisions.PERSONS, 2)[1]):
-        least = budget.spent_on(decisions.PERSONS).threshold
+        least = threshold(decisions.PERSONS, account, most_concepts)
         raise OmopsqlError(
-            f"with epsilon {budget.epsilon:g} a concept is learned from about {least:,} persons on, and {cdm} has none "
-            "that so many have; ask for a larger epsilon, or learn from more persons"
+            f"with epsilon {epsilon:g} a concept is learned from about {least:,} persons on, and {cdm} has none that "
+            "so many have; ask for a larger epsilon, or learn from more persons"
         )
-    sums, second = noised(second_round(site, plan_of(margins, min_cell)), budget)
+    min_cell = threshold(_TELLING, account, most_concepts)
+    sums = noised(second_round(site, plan_of(margins, min_cell)), account, most_concepts)
     persons = int(margins.get("people.sex", 1)[1].sum())
-    header = Header(persons, site.version, min_cell, private=False, round=2, epsilon=budget.epsilon, delta=budget.delta)
+    header = Header(persons, site.version, min_cell, private=False, round=2, epsilon=epsilon, delta=delta)
     found = without_orphans(Sums.merged([margins, sums]))
-    return Sums.merged([found, ledger([*first, *second]), header.sums()]).to_table(), site.said
+    return Sums.merged([found, ledger(account), header.sums()]).to_table(), site.said
 
 
-_TELLING = "events.member"  # its threshold is what a released number reaches
+_TELLING = "events.member"  # its threshold is what a released number of persons with two items reaches
 
 
 def first_round(site: Site) -> Sums:
