@@ -13,6 +13,7 @@ MALE, FEMALE = 8507, 8532
 OUTPATIENT, INPATIENT = 9202, 9201
 COLD, FRACTURE, RARE, RARER, ABOVE_RARE = 1001, 1002, 1003, 1004, 1000
 DRUG, WEIGHT = 2001, 3001
+VARIANT, RECEPTOR, POSITIVE, NEGATIVE = 3101, 3201, 45884084, 45878583
 
 _TABLES = {
     "person": f"""
@@ -53,7 +54,8 @@ _TABLES = {
         SELECT i * 100 + k AS measurement_id, i AS person_id, {WEIGHT} AS measurement_concept_id,
             DATE '2012-01-01' + CAST(k * 90 + i % 30 AS INTEGER) AS measurement_date,
             32856 AS measurement_type_concept_id, 60.0 + i % 40 + k / 2 AS value_as_number, 9529 AS unit_concept_id,
-            i * 100 + k AS visit_occurrence_id
+            i * 100 + k AS visit_occurrence_id, CAST(NULL AS VARCHAR) AS measurement_source_value,
+            CAST(NULL AS BIGINT) AS value_as_concept_id
         FROM ids, range(1, 9) AS v (k)""",
     "concept": f"""
         SELECT id AS concept_id, 'a concept' AS concept_name, domain AS domain_id, 'S' AS standard_concept
@@ -83,3 +85,36 @@ def write_hospital(con: duckdb.DuckDBPyConnection, schema: str, folder: Path, ki
     folder.mkdir(parents=True, exist_ok=True)
     for (name,) in con.execute(f"SELECT table_name FROM duckdb_tables() WHERE schema_name = '{schema}'").fetchall():
         con.execute(f"COPY {schema}.{name} TO '{folder / name}.{kind}' (FORMAT {kind})")
+
+
+def add_findings(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
+    """Add findings to the measurements: unmapped ones with the source's code, and results that are concepts.
+
+    Of each four persons one has TP53 p.R175H, and one a variant of TP53 that nobody else has. Each fortieth has one of
+    BRCA1, each tenth a code without a symbol, each third a long text. Half have a positive result, a few another.
+    """
+    con.execute(
+        f"""
+        INSERT INTO {schema}.measurement BY NAME
+        WITH ids AS (SELECT person_id AS i FROM {schema}.person),
+        found AS (
+            SELECT i, 0 AS concept, 'TP53 p.R175H' AS code, NULL AS value FROM ids WHERE i % 4 = 0
+            UNION ALL SELECT i, 0, 'TP53 p.X' || i, NULL FROM ids WHERE i % 4 = 1
+            UNION ALL SELECT i, 0, 'BRCA1 c.' || i, NULL FROM ids WHERE i % 40 = 2
+            UNION ALL SELECT i, 0, 'seen by ' || i, NULL FROM ids WHERE i % 10 = 3
+            UNION ALL SELECT i, 0, 'NOTE ' || repeat('what a doctor wrote ', 5), NULL FROM ids WHERE i % 3 = 0
+            UNION ALL SELECT i, {VARIANT}, 'TP53 p.H' || i, NULL FROM ids WHERE i % 40 = 6
+            UNION ALL SELECT i, {RECEPTOR}, 'ER', {POSITIVE} FROM ids WHERE i % 2 = 0
+            UNION ALL SELECT i, {RECEPTOR}, 'ER', {NEGATIVE} FROM ids WHERE i % 40 = 7
+        )
+        SELECT
+            1000000 + row_number() OVER () AS measurement_id,
+            i AS person_id,
+            concept AS measurement_concept_id,
+            DATE '2013-01-01' + CAST(i % 30 AS INTEGER) AS measurement_date,
+            32856 AS measurement_type_concept_id,
+            code AS measurement_source_value,
+            value AS value_as_concept_id
+        FROM found
+        """
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from omopsql.synth.hospital import attributes, visits
 from omopsql.synth.hospital.lives import Lives
-from omopsql.synth.hospital.plan import RULES, Items, Plan, rolled_up
+from omopsql.synth.hospital.plan import RULES, Items, Plan, rolled_up, shown
 from omopsql.synth.hospital.reading import Site
 from omopsql.synth.hospital.release import release
 from omopsql.synth.hospital.sums import Header, Sums
@@ -42,7 +42,7 @@ def first_round(site: Site) -> Sums:
 
 def plan_of(margins: Sums, min_cell: int) -> Plan:
     """The plan that follows from exact margins."""
-    released = release(margins, ALL_RULES, min_cell)
+    released = release(shown(margins, min_cell), ALL_RULES, min_cell)
     return Plan(Sums.merged([released, rolled_up(margins, min_cell)]), min_cell)
 
 

@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from omopsql.synth.hospital import people as layer
+from omopsql.synth.hospital.fit import released
 from omopsql.synth.hospital.histograms import Histograms, bands
 from omopsql.synth.hospital.lives import People
 from omopsql.synth.hospital.plan import Plan
@@ -59,6 +60,24 @@ def learned() -> tuple[People, layer.PeopleModel]:
 
 def _made(model: layer.PeopleModel, n: int = 20000) -> People:
     return layer.generate(model, 7, np.arange(1, n + 1))
+
+
+def test_no_end_of_a_histogram_tells_of_one_person(con: duckdb.DuckDBPyConnection) -> None:
+    """The oldest person's age, the first day of all: exact where ten share it, else a multiple of a public step."""
+    made.make_hospital(con)
+    con.execute("UPDATE cdm.person SET year_of_birth = 1901 WHERE person_id = 1")
+    con.execute("UPDATE cdm.observation_period SET observation_period_start_date = '2009-12-31' WHERE person_id < 11")
+    site = Site(con.cursor(), "cdm", 10)
+    exact = layer.margins(site)
+    shown = released(exact, 10)
+    for name in layer.ROUNDED:
+        keys, n = exact.get(name, 1) if name in exact else (np.zeros((0, 1), np.int64), np.zeros(0, np.int64))
+        alone = set(keys[n < 10, 0].tolist())
+        ends = shown.get(name, 2)[0]
+        assert not {end for end in (ends.min(initial=-1), ends.max(initial=-1)) if end % 8 not in (0, 7)} & alone
+    assert shown.get("people.start", 2)[0].min() == np.datetime64("2009-12-31").astype(int)
+    assert int(site.people.start.max()) > 105 * 365
+    assert int(site.people.start.max()) not in shown.get("people.age", 2)[0]
 
 
 def test_each_quantity_follows_the_source_by_sex(learned: tuple[People, layer.PeopleModel]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 
 from omopsql.errors import OmopsqlError
-from omopsql.synth.hospital.fit import released
+from omopsql.synth.hospital.fit import fit, released
 from omopsql.synth.hospital.lives import Events, People, owners
-from omopsql.synth.hospital.plan import LEFT_OUT, PERSONS, ROLLED_UP, TABLE_NUMBERS, Items
+from omopsql.synth.hospital.plan import CODES, LEFT_OUT, PERSONS, ROLLED_UP, TABLE_NUMBERS, VALUED, Items
 from omopsql.synth.hospital.reading import Site
+from omopsql.synth.hospital.sums import HEADER, Header, Sums
 
-CONDITIONS = TABLE_NUMBERS["condition_occurrence"]
+CONDITIONS, MEASUREMENTS = TABLE_NUMBERS["condition_occurrence"], TABLE_NUMBERS["measurement"]
 
 
 @pytest.fixture
@@ -201,6 +203,96 @@ def test_without_ancestors_rare_concepts_are_left_out_and_listed(hospital: duckd
     shown = released(_site(hospital, min_cell=10).raw_items(), 10)
     assert shown.get(LEFT_OUT, 2)[0].tolist() == [[CONDITIONS, made.RARE], [CONDITIONS, made.RARER]]
     assert shown.get(PERSONS, 2)[1].min() >= 10
+
+
+@pytest.fixture
+def findings(hospital: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    made.add_findings(hospital)
+    return hospital
+
+
+def _persons_of(site: Site, items: Items) -> dict[str | tuple[int, int], int]:
+    """The persons with each item that goes by a name."""
+    events = site.events(items)
+    pairs = np.unique(np.column_stack([owners(events.offsets), events.item]), axis=0)
+    names: dict[int, str | tuple[int, int]] = {**items.codes, **items.valued}
+    return {name: int((pairs[:, 1] == item).sum()) for item, name in names.items()}
+
+
+def test_unmapped_records_go_by_their_code_or_its_symbol(findings: duckdb.DuckDBPyConnection) -> None:
+    """TP53 stands for 30 variants of one person each, '' for BRCA1 and codes without a symbol; no text is an item."""
+    site = _site(findings, min_cell=10)
+    items = Items.of(released(site.raw_items(), 10))
+    assert _persons_of(site, items) == {
+        "TP53 p.R175H": 30,
+        "TP53": 33,  # with the concept that 3 persons have, whose source's codes begin with TP53
+        "": 15,
+        (made.RECEPTOR, made.POSITIVE): 60,
+    }
+    assert (items.concept[items.of_table("measurement")] < 0).sum() == 4
+    assert set(items.mapped[items.of_table("measurement")]) == {0, made.RECEPTOR, made.WEIGHT}
+
+
+def test_an_unmapped_record_is_one_event(findings: duckdb.DuckDBPyConnection) -> None:
+    """Of the model's items; the first round counts it by each of its names."""
+    site = _site(findings, min_cell=10)
+    items = Items.of(released(site.raw_items(), 10))
+    told, own = site.rows("measurement", items), site.events(site.own_items)
+    counted = (told["item"].to_numpy() >= 0).sum()
+    other_results = 3
+    assert counted == len(told) - other_results
+    of_measurements = np.isin(site.events(items).item, items.of_table("measurement"))
+    assert of_measurements.sum() == counted
+    assert np.isin(own.item, site.own_items.of_table("measurement")).sum() > counted
+
+
+def test_no_code_of_few_persons_leaves(findings: duckdb.DuckDBPyConnection) -> None:
+    exact = _site(findings, min_cell=10).raw_items()
+    shown = released(exact, 10)
+    assert any("p.X" in str(label) for label in exact.labels(CODES))
+    assert shown.labels(CODES) and set(shown.labels(CODES)) == {"TP53 p.R175H", "TP53", ""}
+    assert shown.get(VALUED, 4)[0][:, 2:].tolist() == [[made.RECEPTOR, made.POSITIVE]]
+    rare = set(exact.get(PERSONS, 2)[0][:, 1].tolist()) - set(shown.get(PERSONS, 2)[0][:, 1].tolist())
+    listed = np.concatenate([shown.get(LEFT_OUT, 2)[0].ravel(), shown.get(ROLLED_UP, 3)[0][:, :2].ravel()])
+    assert not {name for name in rare if name < 0} & set(listed.tolist())
+
+
+def test_a_name_that_others_represent_is_no_item(findings: duckdb.DuckDBPyConnection) -> None:
+    """Without other variants, TP53 stands for nobody; without other results, the receptor does not."""
+    findings.execute("DELETE FROM cdm.measurement WHERE measurement_source_value LIKE 'TP53 p.X%'")
+    items = Items.of(released(_site(findings, min_cell=10).raw_items(), 10))
+    assert set(items.codes.values()) == {"TP53 p.R175H", ""}
+    assert made.RECEPTOR not in items.concept
+    assert made.VARIANT not in items.concept
+
+
+def test_names_of_two_sites_add_up(findings: duckdb.DuckDBPyConnection) -> None:
+    for schema, first in (("north", 1), ("south", 61)):
+        made.make_hospital(findings, schema, 60, first)
+        made.add_findings(findings, schema)
+    parts = [_site(findings, schema, min_cell=10).raw_items() for schema in ("north", "south")]
+    pooled = _site(findings, min_cell=10).raw_items()
+    assert released(Sums.merged(parts), 10).to_table().equals(released(pooled, 10).to_table())
+
+
+def test_sites_with_codes_merge_to_the_model_of_all(findings: duckdb.DuckDBPyConnection) -> None:
+    """Whether a code is rare at one site or not: row for row."""
+    cursor = findings.cursor()
+    for schema, first in (("north", 1), ("south", 61)):
+        made.make_hospital(findings, schema, 60, first)
+        made.add_findings(findings, schema)
+    sites = ("north", "south")
+    margins = [Sums.from_table(fit(cursor, site, for_merge=True, margins_only=True)[0], site) for site in sites]
+    headers = [Header.of(sums, "margins") for sums in margins]
+    for sums in margins:
+        sums.drop(HEADER)
+    common = Sums.merged([*margins, replace(headers[0], persons=120).sums()])
+    parts = [Sums.from_table(fit(cursor, site, for_merge=True, margins=common)[0], site) for site in sites]
+    for sums in parts:
+        sums.drop(HEADER)
+    pooled = Sums.from_table(fit(cursor, "cdm")[0], "cdm")
+    pooled.drop(HEADER)
+    assert released(Sums.merged(parts), 10).to_table().equals(pooled.to_table())
 
 
 def test_events_pass_over_what_is_not_asked_for(hospital: duckdb.DuckDBPyConnection) -> None:

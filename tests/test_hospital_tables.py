@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hospital_cdm import make_hospital
+from hospital_cdm import POSITIVE, RECEPTOR, add_findings, make_hospital
 from hospital_lives import Learned, learn, relive, site_of
 
 from omopsql.harmonize.cdm import VOCABULARY_TABLES
@@ -196,3 +196,22 @@ _OF_PEOPLE = {  # the date of cdm_source is that of the layer of people, which i
     "field_plausiblevaluelow_cdm_source_cdm_release_date",
     "field_plausiblevaluelow_cdm_source_source_release_date",
 }
+
+
+def test_unmapped_records_tell_the_sources_code(con: duckdb.DuckDBPyConnection) -> None:
+    """Concept 0 with a code that enough persons have, or its symbol; a result has its value."""
+    make_hospital(con, persons=160)
+    add_findings(con)
+    site = site_of(con, "cdm")
+    learned = learn(site, 10)
+    con.register("made_measurement", tables.render("measurement", relive(site, learned), learned))
+    found = con.execute(
+        """SELECT measurement_concept_id, measurement_source_value, value_as_concept_id, count(*) FROM made_measurement
+        WHERE value_as_concept_id IS NOT NULL OR measurement_concept_id = 0 GROUP BY ALL ORDER BY ALL NULLS LAST"""
+    ).fetchall()
+    assert found == [
+        (0, "TP53", None, 44),
+        (0, "TP53 p.R175H", None, 40),
+        (0, None, None, 73),
+        (RECEPTOR, "ER", POSITIVE, 80),
+    ]

@@ -8,7 +8,7 @@ from numba import njit
 from scipy.stats import multivariate_normal, norm
 
 from omopsql.synth.hospital.events.tables import BinTable
-from omopsql.udfs import life
+from omopsql.udfs import life_days, life_streams, life_tables
 from omopsql.udfs.company import company, pairs_of_days, pairs_of_persons, triples_of_persons
 from omopsql.udfs.episodes import parsed
 from omopsql.udfs.lags import lags_before
@@ -240,14 +240,14 @@ def test_imagined_persons_have_the_correlations_of_their_loadings():
 def _draws(bins, row, least, most, n):
     state, drawn = start(1, 2, 3), np.empty(n, np.int64)
     for i in range(n):
-        state, drawn[i] = life._from_bins(bins, row, least, most, state)
+        state, drawn[i] = life_days.drawn(bins, row, least, most, state)
     return drawn
 
 
 def _table(*rows):
     bins = [tuple(np.array(column) for column in zip(*row, strict=True)) for row in rows]
     table = BinTable.of(bins)
-    return life.Bins(table.offsets, table.low, table.high, table.cumulative)
+    return life_tables.Bins(table.offsets, table.low, table.high, table.cumulative)
 
 
 _TWO_ROWS = _table([(500, 900, 1.0)], [(0, 9, 1.0), (10, 10, 6.0), (20, 29, 3.0)])
@@ -278,7 +278,7 @@ def test_a_row_that_does_not_reach_the_bounds_is_left_for_even_chances():
 
 @given(st.lists(st.lists(st.integers(0, 2**40), min_size=7, max_size=7), min_size=2, max_size=20, unique_by=tuple))
 def test_states_of_streams_have_hashes_of_their_own(states):
-    assert len(np.unique(life.state_hashes(np.array(states, np.int64)))) == len(states)
+    assert len(np.unique(life_streams.state_hashes(np.array(states, np.int64)))) == len(states)
 
 
 # Rhythms in phase
@@ -290,7 +290,7 @@ _HOST = 1
 @njit
 def _moved_days(bit, item, day, mask, at, first_day, last_day):
     moved = day.copy()
-    life._in_phase(life.Variants(
+    life_days.in_phase(life_tables.Variants(
         item, item, _NO_WEIGHTS, _NO_WEIGHTS, _NO_SHARES, item, _NO_MEETINGS, item, item, bit, _NO_SHARES, 0, 1
     ), _HOST, first_day, last_day, item, moved, mask, at, len(day) - at)  # fmt: skip
     return moved

@@ -62,7 +62,7 @@ def fit_with_noise(
     every = iter(margins)
     about = {**asdict(noise), "person": person, "rows_per_person": account.rows}
     every_margin = [next(every) if is_learned(of) else of.margin for of in told]
-    return Model(method, rows, 1, every_margin, joint, about, ledger_table(account))
+    return Model(method, rows, 1, every_margin, joint, noise=about, ledger=ledger_table(account))
 
 
 def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, account: Account) -> tuple[str, pa.Table]:

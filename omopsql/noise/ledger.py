@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from omopsql.registry import routine
 from omopsql.session import Caller
+from omopsql.synth.hospital import sums as of_hospital
+from omopsql.synth.listed import read_table
 from omopsql.synth.model import LEDGER, Model
 from omopsql.synth.model import SCHEMA as MODEL
-from omopsql.synth.table import read_model
 
-from .mechanism import Account, epsilon_of
+from .mechanism import Account, Release, epsilon_of
 
 SCHEMA = pa.schema(
     [
@@ -70,26 +71,48 @@ def privacy_ledger(caller: Caller, model: str) -> pa.Table:
     adds up to rho_so_far, which costs epsilon_so_far at delta. A model without noise has one row, without an epsilon.
     """
     with caller.cursor() as cursor:
-        return pa.Table.from_pylist(list(_lines(read_model(cursor, model))), SCHEMA)
+        table = read_table(cursor, model)
+    is_hospital = set(of_hospital.SCHEMA.names) <= set(table.column_names)
+    lines = _of_hospital(table, model) if is_hospital else _of_table(Model.from_table(table, model))
+    return pa.Table.from_pylist(list(lines), SCHEMA)
 
 
-def _lines(model: Model) -> Iterator[dict[str, Any]]:
+def _of_table(model: Model) -> Iterator[dict[str, Any]]:
     if model.noise is None:
-        yield {"release": _WITHOUT, "columns": [margin.column.name for margin in model.margins], "n": model.rows}
-        return
+        return iter([{"release": _WITHOUT, "columns": [one.column.name for one in model.margins], "n": model.rows}])
+    releases = [
+        Release(columns=tuple(row["columns"]), values=row["n"], **_renamed(json.loads(row["value"])))
+        for row in model.ledger.to_pylist()
+    ]
+    return _lines(releases, model.noise["delta"])
+
+
+def _renamed(told: dict[str, Any]) -> dict[str, Any]:
+    return {"name" if key == "release" else key: value for key, value in told.items()}
+
+
+def _of_hospital(table: pa.Table, name: str) -> Iterator[dict[str, Any]]:
+    sums = of_hospital.Sums.from_table(table, name)
+    header = of_hospital.Header.of(sums, name)
+    if header.epsilon is None or header.delta is None:
+        return iter([{"release": _WITHOUT, "columns": [], "n": header.persons}])
+    releases = [Release(**json.loads(str(told))) for told in sums.labels(LEDGER)]
+    return _lines(releases, header.delta)
+
+
+def _lines(releases: Sequence[Release], delta: float) -> Iterator[dict[str, Any]]:
     rho = 0.0
-    for row in model.ledger.to_pylist():
-        told = json.loads(row["value"])
-        rho += told["rho"]
+    for one in releases:
+        rho += one.rho
         yield {
-            "release": told["release"],
-            "columns": row["columns"],
-            "n": row["n"],
-            "sensitivity": told["sensitivity"],
-            "scale": told["scale"],
-            "threshold": told["threshold"] or None,
-            "rho": told["rho"],
+            "release": one.name,
+            "columns": list(one.columns),
+            "n": one.values,
+            "sensitivity": one.sensitivity,
+            "scale": one.scale,
+            "threshold": one.threshold or None,
+            "rho": one.rho,
             "rho_so_far": rho,
-            "epsilon_so_far": epsilon_of(rho, 0.5 * model.noise["delta"]),
-            "delta": model.noise["delta"],
+            "epsilon_so_far": epsilon_of(rho, 0.5 * delta),
+            "delta": delta,
         }

@@ -131,6 +131,23 @@ class Account:
             low, high = (low, middle) if failing <= delta else (middle + 1, high)
         return low
 
+    def cells(
+        self, name: str, counts: np.ndarray, persons_cells: int, rho: float, delta: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Release those of many cells that show above a threshold: their places, rising, and their noisy counts.
+
+        One person adds 1 to each of ``persons_cells`` cells at most, however many rows he has.
+        """
+        moved = (persons_cells, _length(persons_cells), 1)
+        scale = scale_of(rho, moved[1])
+        threshold = _cells_threshold(scale, delta, persons_cells)
+        noisy = _label_noise(scale, threshold, "i64")
+        spent, failing = noisy.map(moved)
+        told = noisy(dict(enumerate(counts.tolist()))) if len(counts) else {}
+        places = np.array(sorted(told), np.int64)
+        self._enter(Release(name, (), len(places), moved[1], scale, spent, failing, threshold))
+        return places, np.array([told[place] for place in places.tolist()], np.int64)
+
     def choice(
         self, name: str, columns: Sequence[str], scores: np.ndarray, rho: float, sensitivity: float = 1.0
     ) -> int:
@@ -154,10 +171,31 @@ def scale_of(rho: float, sensitivity: float) -> float:
     return sensitivity / math.sqrt(2.0 * rho) * (1.0 + _SLACK)
 
 
-def _label_noise(scale: float, threshold: int) -> Any:
+def _length(cells: int) -> int:
+    """What a person changes who adds 1 to so many cells, in L2, rounded up: it is told in whole numbers."""
+    return math.isqrt(max(cells - 1, 0)) + 1
+
+
+def threshold_of_cells(rho: float, delta: float, persons_cells: int) -> int:
+    """The count from which on a cell may show, of those that ``Account.cells`` releases."""
+    return _cells_threshold(scale_of(rho, _length(persons_cells)), delta, persons_cells)
+
+
+@cache
+def _cells_threshold(scale: float, delta: float, cells: int) -> int:
+    """The least threshold that one of a single person's cells passes with a chance of at most ``delta``."""
+    low, high = 1, 1 + math.ceil(40.0 * scale) + 2
+    while low < high:
+        middle = (low + high) // 2
+        failing = _label_noise(scale, middle, "i64").map((cells, _length(cells), 1))[1] if middle > 1 else 1.0
+        low, high = (low, middle) if failing <= delta else (middle + 1, high)
+    return low
+
+
+def _label_noise(scale: float, threshold: int, labels: Any = str) -> Any:
     dp = opendp()
     space = (
-        dp.map_domain(dp.atom_domain(T=str), dp.atom_domain(T="i64")),
+        dp.map_domain(dp.atom_domain(T=labels), dp.atom_domain(T="i64")),
         dp.l02inf_distance(dp.absolute_distance(T="i64")),
     )
     measure = dp.approximate(dp.zero_concentrated_divergence())

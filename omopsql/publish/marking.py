@@ -21,7 +21,7 @@ from omopsql.quoting import literal
 from omopsql.synth import model as of_one_table
 from omopsql.synth.digest import digest
 from omopsql.synth.hospital import sums as of_hospital
-from omopsql.synth.hospital.merge import read_table
+from omopsql.synth.listed import read_table
 
 from .facts import Generation
 from .footer import Footer

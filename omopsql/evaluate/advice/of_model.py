@@ -26,14 +26,15 @@ def of_hospital(table: pa.Table, name: str) -> Iterator[Advice]:
     yield from of_learned(header.persons, "persons")
     keys, n = sums.get(PERSONS, 2)
     near = keys[n < _NEAR * header.min_cell]
-    if len(near):
+    if len(near) and header.epsilon is None:
         yield Advice("rare_concepts", _concepts(near.tolist()), f"fewer than {_NEAR * header.min_cell} persons each")
     lost = sums.get(LEFT_OUT, 2)[0]
     if len(lost):
         yield Advice("left_out", _concepts(lost.tolist()), f"fewer than {header.min_cell} persons each")
     if len(sums.labels(MARK)):
         yield Advice("small_cells_before_merging")
-    yield Advice("without_noise", evidence=f"every number is of at least {header.min_cell} persons")
+    if header.epsilon is None:
+        yield Advice("without_noise", evidence=f"every number is of at least {header.min_cell} persons")
 
 
 def of_table(table: pa.Table, name: str) -> Iterator[Advice]:

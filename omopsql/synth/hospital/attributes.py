@@ -41,6 +41,7 @@ RULES: dict[str, Rule] = {
     SPREAD: POOL,
     PERSONS: DROP,
 }
+ROUNDED = [ATOM, SPREAD]
 
 ANY = "*"  # in the place of a number that is none of the frequent ones
 SPREAD_OUT = -2  # its code
@@ -57,11 +58,12 @@ def margins(site: Site) -> Sums:
     held = [name for name in tables(site.version) if site.has(name)]
     sums.put(TABLES_HELD, np.zeros((len(held), 0)), np.zeros(len(held)), pa.array(held, pa.string()))
     for records in records_of(site):
-        chosen = records.representing()
-        for name, column in chosen.codes.items():
-            _put_codes(sums, SEEN, chosen, name, column, without_missing=True)
-        for name, column in chosen.numbers.items():
-            _put_numbers(sums, ATOM, chosen, name, column, column.codes != NULL)
+        for named in records.named():
+            chosen = named.representing()
+            for name, column in chosen.codes.items():
+                _put_codes(sums, SEEN, chosen, name, column, without_missing=True)
+            for name, column in chosen.numbers.items():
+                _put_numbers(sums, ATOM, chosen, name, column, column.codes != NULL)
     return sums
 
 

@@ -96,12 +96,16 @@ def _rows(statistic: str, subject: pa.Array, words: pa.Array, n: Ints | list[int
 
 def _header_words(header: Header) -> str:
     what = "the margins of a first round" if header.round == 1 else "a model"
-    told = (
-        f"{what} of {header.persons} persons, CDM {header.cdm_version}, made by omopsql {header.omopsql}; "
-        f"min_cell is {header.min_cell}; "
-    )
+    told = f"{what} of {header.persons} persons, CDM {header.cdm_version}, made by omopsql {header.omopsql}; "
+    if header.epsilon is None:
+        told += f"min_cell is {header.min_cell}; "
     if header.policy is not None:
         told += f"learned under the policy with sha256 {header.policy}; "
+    if header.epsilon is not None:
+        return told + (
+            f"noise hides any one person, with epsilon {header.epsilon:g} at delta {header.delta:g}; every number is "
+            "noisy, as privacy_ledger lists"
+        )
     if header.private:
         return told + "exact sums with small cells in them: private, for addition only"
     return told + f"no number of persons is below {header.min_cell}; no noise was added"

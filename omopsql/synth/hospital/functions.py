@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from omopsql.errors import OmopsqlError
 from omopsql.publish.policy import read_policy
 from omopsql.registry import Options, expression, routine
 from omopsql.session import Caller
 
 from . import describe
-from .fit import fit
+from .fit import MOST_CONCEPTS, fit, fit_with_noise
 from .given import read_wishes
 from .merge import read_sums
 from .served import Synthetic, open_hospital, table_sql
@@ -30,6 +31,9 @@ def cdm_fit(
     margins_only: bool = False,
     margins: str | None = None,
     policy: str | None = None,
+    epsilon: float | None = None,
+    delta: float = 1e-6,
+    most_concepts: int = MOST_CONCEPTS,
 ) -> pa.Table:
     """Learn a whole CDM: a model as a table of numbers of persons, each over at least min_cell persons.
 
@@ -39,9 +43,17 @@ def cdm_fit(
     hospitals. For the very model that one fit of all persons would give, add two rounds: fit with margins_only :=
     true, merge, and fit again with the merged margins, given as a table or Parquet file. policy is a file that says
     what may be learned: what it denies is not read, and the model's first row tells its SHA-256.
+
+    With epsilon, noise hides every single person in all tables together, and privacy_ledger lists what it cost; of each
+    person so many concepts count as most_concepts says. A concept is then learned from some hundred persons on,
+    whatever min_cell is. Each call spends epsilon anew.
     """
     rules = None if policy is None else read_policy(policy)
+    if epsilon is not None and (for_merge or margins_only or margins is not None):
+        raise OmopsqlError("for_merge keeps exact sums, and epsilon adds noise; leave one out")
     with caller.cursor() as cursor:
+        if epsilon is not None:
+            return fit_with_noise(cursor, cdm, epsilon, delta, most_concepts, vocabulary, rules)[0]
         common = None if margins is None else read_sums(cursor, margins)
         return fit(cursor, cdm, min_cell, vocabulary, for_merge, margins_only, common, rules)[0]
 

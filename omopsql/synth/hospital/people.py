@@ -60,6 +60,7 @@ _RUNGS = (  # what ends and lengths are given, of: dead, band of the first day, 
 )
 _CLASS_RUNG = 1
 RULES |= {name.format(axis): POOL for axis in ("end", "length") for name, _ in _RUNGS}
+ROUNDED = [name for name, rule in RULES.items() if rule == POOL and name not in ("people.birthday", "people.periods")]
 
 
 def margins(site: Site) -> Sums:

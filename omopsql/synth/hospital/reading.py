@@ -20,8 +20,9 @@ from omopsql.sql_files import sql_folder
 
 from . import permitted
 from .lives import Events, Int32s, People, need_persons, offsets_of
+from .noise.bounded import COUNTED, Bounded
 from .permitted import Permitted
-from .plan import ANCESTRY, PERSONS, TABLE_NUMBERS, TABLES, Items
+from .plan import ANCESTRY, ANY_RARE, CODES, PERSONS, TABLE_NUMBERS, TABLES, VALUED, WITHIN, Items
 from .sums import Sums
 
 _DATED = {  # tables of records that cdm.roles does not list: their concept and their date
@@ -29,8 +30,17 @@ _DATED = {  # tables of records that cdm.roles does not list: their concept and 
     "observation_period": ("period_type_concept_id", "observation_period_start_date"),
     "payer_plan_period": ("payer_concept_id", "payer_plan_period_start_date"),
 }
+_CODED = TABLES[: TABLE_NUMBERS["specimen"] + 1]  # tables whose unmapped records go by their source's code
+_TOLD_OF_NAMES = {  # of records.sql and names.sql, by statistic
+    PERSONS: ("name_id",),
+    WITHIN: ("name_id", "wider_id"),
+    CODES: ("name_id", "code"),
+    VALUED: ("name_id", "concept_id", "value"),
+}
+_FARTHEST = 100  # levels from a concept to the symbol of its records: any ancestor is nearer
 _READS = re.compile(r"^-- reads ([\w, ]+?)(?= \(|:)", re.M)
-_PEOPLE, _CONTACTS, _ITEMS, _RARE = "omopsql_people", "omopsql_contacts", "omopsql_items", "omopsql_rare"
+_PEOPLE, _CONTACTS, _ITEMS = "omopsql_people", "omopsql_contacts", "omopsql_items"
+_NAMES, _RARE = "omopsql_names", "omopsql_rare"
 
 
 class Site:
@@ -47,11 +57,21 @@ class Site:
         min_cell: int = 1,
         vocabulary: str | None = None,
         least_persons: int = 1,
+        keeps_rare: bool = True,
         policy: Policy | None = None,
+        most_concepts: int | None = None,
     ) -> None:
-        """Open the CDM, a folder or a schema. Raises OmopsqlError when it cannot be read or has too few persons."""
+        """Open the CDM, a folder or a schema. Raises OmopsqlError when it cannot be read or has too few persons.
+
+        With ``most_concepts``, so many concepts of each person are read at most, and neither unmapped records nor
+        details of visits: what a person adds to a sum is then bounded.
+
+        Without ``keeps_rare``, a code or value that fewer than ``min_cell`` persons have is counted by its wider names
+        alone: enough for a site alone, whose sums of it would not be released.
+        """
         self.cursor = cursor
         self.min_cell = min_cell
+        self._least_named = 1 if keeps_rare else min_cell
         self.cdm = Cdm(cursor, cdm, vocabulary=vocabulary)
         need_tables(self.cdm.tables, cdm, ["person"])
         self.version = self.cdm.version
@@ -59,6 +79,9 @@ class Site:
         self.permitted = Permitted(self.version, policy.cdm if policy else OfCdm())
         if policy is not None and policy.cdm.restricts_concepts:
             self._look_up_concepts(policy)
+        self._bounded = Bounded(self.version, None, self._concept_of)
+        if most_concepts is not None:
+            self._bound(most_concepts)
         found = self._read_people()
         need_persons(len(found), least_persons, cdm)
         self.periods = _ints(found["periods"])
@@ -76,7 +99,8 @@ class Site:
 
     def has(self, table: str) -> bool:
         """Whether the CDM holds the table, and it may be read."""
-        return table in self.cdm.tables and not self.permitted.withholds_table(table)
+        withheld = self.permitted.withholds_table(table) or self._bounded.withholds_table(table)
+        return table in self.cdm.tables and not withheld
 
     def typed(self, table: str) -> str:
         """Write the SELECT of a table with all columns of its CDM version, in their types; what is absent is NULL.
@@ -87,7 +111,7 @@ class Site:
         if not self.has(table):
             nulls = (f"CAST(NULL AS {_stored(field)}) AS {identifier(field.name)}" for field in fields.values())
             return f"SELECT {', '.join(nulls)} WHERE false"
-        return self.permitted.rows(table, fields.values(), self.everything(table))
+        return self._bounded.rows(table, self.permitted.rows(table, fields.values(), self.everything(table)))
 
     def everything(self, table: str) -> str:
         """Write the SELECT of a table that the CDM holds, what may not be read included, to tell how much that is."""
@@ -97,6 +121,20 @@ class Site:
             for field in tables(self.version).get(table, {}).values()
         )
         return f"SELECT {', '.join(selected)} FROM {identifier(opened.view)}"
+
+    def _bound(self, most_concepts: int) -> None:
+        """Choose which concepts of each person are counted."""
+        bounded = Bounded(self.version, most_concepts, self._concept_of)
+        held = bounded.held((name, self.typed(name)) for name in TABLES if self.has(name))
+        self._create(COUNTED, self._story("counted_concepts", held=held, limits=bounded.limits()))
+        self._bounded = bounded
+
+    def _concept_of(self, table: str) -> str | None:
+        return _records_of(self.version).get(table, (None, None))[0]
+
+    def _sourced(self, table: str) -> str:
+        """The SELECT of a table's records as ``records.sql`` reads them."""
+        return _source(table, self.version, self.typed(table), self._bounded.most_concepts is not None)
 
     def _look_up_concepts(self, policy: Policy) -> None:
         """Find the concepts that a policy means, and the codes that tell of those it denies."""
@@ -123,11 +161,17 @@ class Site:
 
     @cached_property
     def own_items(self) -> Items:
-        """Every concept of every table as an item of its own: what the first round counts."""
-        return Items.of(self.raw_items())
+        """Every concept and name of every table as an item of its own: what the first round counts."""
+        raw = self.raw_items()
+        keys, n = raw.get(PERSONS, 2)
+        of_rare_codes = raw.get(CODES, 2)[0][np.array(raw.labels(CODES), object) == ANY_RARE, 1]
+        kept = (keys[:, 1] >= 0) | (n >= self._least_named) | np.isin(keys[:, 1], of_rare_codes)
+        named = Sums()
+        named.put(PERSONS, keys[kept], n[kept])
+        return Items.of(named)
 
     def raw_items(self) -> Sums:
-        """Count the persons with each concept of each table, and list the ancestors of the rare ones."""
+        """Count the persons with each concept or code of each table, and list what the rare ones may count as."""
         return self._raw_items
 
     @cached_property
@@ -137,37 +181,68 @@ class Site:
             if not self.has(name) or name not in _records_of(self.version):
                 continue
             self._use(None, name)
-            query = f"SELECT concept_id, count(DISTINCT person) AS n FROM ({self._records(name)}) GROUP BY concept_id"
-            found = self._query(query)
-            if len(found):
-                concept, n, number = _longs(found["concept_id"]), _longs(found["n"]), TABLE_NUMBERS[name]
-                counted.put(PERSONS, np.column_stack([np.full_like(concept, number), concept]), n)
-                self._put_ancestry(counted, number, concept[n < self.min_cell])
+            self._register(_NAMES, self._query(self._story("names", record=self._records(name))))
+            number = TABLE_NUMBERS[name]
+            for statistic, told in _TOLD_OF_NAMES.items():
+                self._put_names(counted, statistic, number, told)
+            keys, n = counted.get(PERSONS, 2)
+            is_rare = (keys[:, 0] == number) & (keys[:, 1] > 0) & (n < self.min_cell)
+            self._put_ancestry(counted, name, keys[is_rare, 1])
         return counted
 
-    def _put_ancestry(self, counted: Sums, number: int, rare: np.ndarray) -> None:
-        if not len(rare) or not (self.has("concept") and self.has("concept_ancestor")):
+    def _put_names(self, counted: Sums, statistic: str, number: int, told: tuple[str, ...]) -> None:
+        """Count the persons by what is told of the names of a table's records."""
+        columns = ", ".join(told)
+        is_told = f"{told[-1]} IS NOT NULL"
+        found = self._query(
+            f"SELECT {columns}, count(DISTINCT person) AS n FROM {_NAMES} WHERE {is_told} GROUP BY {columns}"
+        )
+        numbers = [_longs(found[name]) for name in told if name != "code"]
+        labels = found["code"] if "code" in told else None
+        counted.put(statistic, np.column_stack([np.full(len(found), number), *numbers]), _longs(found["n"]), labels)
+
+    def _put_ancestry(self, counted: Sums, table: str, rare: np.ndarray) -> None:
+        """List the ancestors of rare concepts, and the symbols that lead the source's codes of their records."""
+        if not len(rare):
             return
         self._register(_RARE, pa.table({"concept_id": rare}))
-        vocabulary = self._all("concept", "concept_ancestor")
-        ancestry = self._story("ancestry", rare=f"FROM {_RARE}", **vocabulary)
-        found = self._query(f"{self.permitted.ancestors(TABLES[number], ancestry)} ORDER BY ALL")
-        keys = [_longs(column) for column in found.columns]
-        counted.put(ANCESTRY, np.column_stack([np.full(len(found), number), *keys]), np.zeros(len(found), np.int64))
+        parts = [self._symbols_of_rare(table)] if table in _CODED else []
+        if self.has("concept") and self.has("concept_ancestor"):
+            vocabulary = self._all("concept", "concept_ancestor")
+            ancestry = self._story("ancestry", rare=f"FROM {_RARE}", **vocabulary)
+            parts.append(self._query(f"{self.permitted.ancestors(table, ancestry)} ORDER BY ALL"))
+        for found in parts:
+            keys = [_longs(column) for column in found.columns]
+            number = np.full(len(found), TABLE_NUMBERS[table])
+            counted.put(ANCESTRY, np.column_stack([number, *keys]), np.zeros(len(found), np.int64))
+
+    def _symbols_of_rare(self, table: str) -> pa.Table:
+        """The symbols that rare concepts would go by if they were unmapped."""
+        unmapped = self._story("unmapped", source=self._sourced(table), rare=f"FROM {_RARE}")
+        return self._query(
+            f"SELECT DISTINCT rare_concept_id, wider_id, {_FARTHEST} AS levels "
+            f"FROM ({self._story('records', source=unmapped)}) WHERE wider_id IS NOT NULL ORDER BY ALL"
+        )
 
     def rows(self, table: str, items: Items | None = None) -> pa.Table:
         """Return the records of a table with all its columns, by person, contact day and item.
 
         Before the columns of the CDM stand ``person`` (index into ``people``), ``item`` (-1: none; concepts are not
         looked up without ``items``), ``contact`` (the visit's ordinal in the person, -1: none), ``day`` (of the
-        contact), ``own_day`` (of the record itself) and ``concept_id``, the record's main concept.
+        contact), ``own_day`` (of the record itself) and ``concept_id``, the record's main concept. An unmapped record
+        has the name of its source's code there, below 0. ``name_id`` is the name that the record goes by, which its
+        value may be part of; ``wider_id`` and ``widest_id`` are what a rare name counts as.
         """
         self._use(items, table)
         order = "person, day, item, concept_id, own_day"
-        return self._query(f"SELECT * FROM ({self._records(table)}) ORDER BY {order}")
+        without = "EXCLUDE (mapped_id, value, code, symbol, wider_item, widest_item)"
+        return self._query(f"SELECT * {without} FROM ({self._records(table)}) ORDER BY {order}")
 
     def events(self, items: Items, without: Collection[int] = ()) -> Events:
-        """Return one event for each person, contact day and item. Items in ``without`` are passed over."""
+        """Return one event for each person, contact day and item. Items in ``without`` are passed over.
+
+        Of ``own_items``, an unmapped record is an event of each name that it goes by.
+        """
         passed_over = frozenset(without)
         for known, known_without, events in self._read:
             if known is items and known_without == passed_over:
@@ -198,16 +273,18 @@ class Site:
         if table not in _records_of(self.version):
             return (np.zeros(0, np.int32),) * 4
         self._use(items, table)
-        read = self._query(f"SELECT person, day, item FROM ({self._records(table)}) ORDER BY person, day, item")
-        person, day, item = (_ints(read[column]) for column in ("person", "day", "item"))
-        begins = np.ones(len(person), bool)
-        begins[1:] = (person[1:] != person[:-1]) | (day[1:] != day[:-1]) | (item[1:] != item[:-1])
-        row = np.flatnonzero(begins & (item >= 0))
-        return person[row], day[row], item[row], row
+        names = ["item", "wider_item", "widest_item"] if items is self.own_items and table in _CODED else ["item"]
+        read = self._query(
+            f"SELECT person, day, {', '.join(names)} FROM ({self._records(table)}) ORDER BY person, day, item"
+        )
+        item = np.concatenate([_ints(read[name]) for name in names])
+        person, day = (np.tile(_ints(read[column]), len(names)) for column in ("person", "day"))
+        person, day, item, row = _single(person, day, item)
+        return person, day, item, row % max(len(read), 1)
 
     def _records(self, table: str) -> str:
         """The SELECT of a table's records with their contacts; it reads the items that are in use."""
-        return self._story("records", source=_source(table, self.version, self.typed(table)))
+        return self._story("records", source=self._sourced(table))
 
     def _use(self, items: Items | None, table: str) -> None:
         concept, item = (
@@ -241,7 +318,7 @@ class Site:
     def _record_span(self) -> str:
         """The first and last record of each person without an observation period."""
         dated = [
-            f"SELECT person_id, own_date FROM ({_source(name, self.version, self.typed(name))})"
+            f"SELECT person_id, own_date FROM ({self._sourced(name)})"
             for name in TABLES
             if self.has(name) and name in _records_of(self.version)
         ]
@@ -287,14 +364,19 @@ def _records_of(version: str) -> dict[str, tuple[str, str]]:
     return known | {name: fields for name, fields in _DATED.items() if name in tables(version)}
 
 
-def _source(table: str, version: str, typed: str) -> str:
-    """Write the SELECT of a table's records as ``records.sql`` reads them."""
+def _source(table: str, version: str, typed: str, is_bounded: bool = False) -> str:
+    """Write the SELECT of a table's records as ``records.sql`` reads them; if bounded, they go by concepts alone."""
     concept, date = _records_of(version)[table]
     fields = tables(version)[table]
     visit = "visit_occurrence_id" if "visit_occurrence_id" in fields else "CAST(NULL AS BIGINT)"
+    code = identifier(roles(version)[table].source_value_field) if table in _CODED and not is_bounded else "NULL"
+    value = "CASE WHEN value_as_number IS NULL THEN value_as_concept_id END"
+    valued = value if "value_as_concept_id" in fields and not is_bounded else "NULL"
     return (
         f"SELECT person_id, coalesce({identifier(concept)}, 0) AS concept_id, {identifier(date)} AS own_date, "
-        f"{visit} AS visit_id, * EXCLUDE (person_id) FROM ({typed})"
+        f"{visit} AS visit_id, CAST({code} AS VARCHAR) AS source_code, CAST({valued} AS BIGINT) AS value_id, "
+        f"{TABLE_NUMBERS.get(table, -1)} AS table_number, "
+        f"* EXCLUDE (person_id) FROM ({typed})"
     )
 
 
@@ -322,6 +404,16 @@ def _longs(column: pa.ChunkedArray) -> np.ndarray:
 
 def _ints(column: pa.ChunkedArray) -> np.ndarray:
     return column.to_numpy().astype(np.int32)
+
+
+def _single(person: Int32s, day: Int32s, item: Int32s) -> tuple[Int32s, Int32s, Int32s, np.ndarray]:
+    """Sorted records as events: the first of each person, contact day and item, and its row."""
+    order = _order(person, day, item, int(item.max(initial=0)) + 2)
+    person, day, item = person[order], day[order], item[order]
+    begins = np.ones(len(person), bool)
+    begins[1:] = (person[1:] != person[:-1]) | (day[1:] != day[:-1]) | (item[1:] != item[:-1])
+    first = np.flatnonzero(begins & (item >= 0))
+    return person[first], day[first], item[first], order[first]
 
 
 def _order(person: np.ndarray, day: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:

@@ -42,11 +42,15 @@ class Coded(NamedTuple):
 
 @dataclass(frozen=True)
 class Records:
-    """Records of a subject in person order: the person and the concept of each, its codes and numbers by name."""
+    """Records of a subject in person order: the person and the concept of each, its codes and numbers by name.
+
+    ``concept`` is the name that a record goes by, and ``wider`` are those that it may count as (0: none).
+    """
 
     subject: Subject
     person: Int32s
     concept: Int64s
+    wider: tuple[Int64s, ...]
     codes: dict[str, Coded]
     numbers: dict[str, Coded]
     hashes: npt.NDArray[np.uint64]
@@ -58,22 +62,33 @@ class Records:
         represent(self.person, item, self.hashes, len(concepts), chosen)
         return self._where(chosen, self.concept)
 
+    def named(self) -> Iterator[Records]:
+        """The records by name; then some once more by each wider name that they may count as."""
+        yield self
+        for wider in self.wider:
+            if wider.any():
+                yield self._where(wider != 0, wider)
+
     def of_items(self, items: Items) -> Records:
         """The records of the model's items: rarer concepts count as what they are rolled up to, or not at all."""
         if self.subject.name not in TABLE_NUMBERS:
             return self
         concepts, item = items.concepts_of(self.subject.name)
-        known = dict(zip(concepts.tolist(), items.concept[item].tolist(), strict=True))
-        distinct, place = np.unique(self.concept, return_inverse=True)
-        kept = np.array([concept in known for concept in distinct.tolist()], np.bool_)[place]
-        counted_as = np.array([known.get(concept, 0) for concept in distinct.tolist()], np.int64)[place]
-        return self._where(kept, counted_as)
+        order = np.argsort(concepts)
+        known, counted_as = concepts[order], items.concept[item[order]]
+        found, of_item = np.zeros(len(self.person), np.bool_), np.zeros(len(self.person), np.int64)
+        for name, is_name in ((self.concept, True), *((wider, wider != 0) for wider in self.wider)):
+            here = ~found & is_name & np.isin(name, known)
+            of_item[here] = counted_as[np.searchsorted(known, name[here])]
+            found |= here
+        return self._where(found, of_item)
 
     def _where(self, kept: npt.NDArray[np.bool_], concept: Int64s) -> Records:
         return Records(
             self.subject,
             self.person[kept],
             concept[kept],
+            (),
             {name: column.where(kept) for name, column in self.codes.items()},
             {name: column.where(kept) for name, column in self.numbers.items()},
             self.hashes[kept],
@@ -107,20 +122,21 @@ def _records(site: Site, subject: Subject, rows: pa.Table, labels: dict[str, dic
     read = {name: _number(rows, subject, site.version, name) for name in subject.numbers}
     numbers = {name: _coded_numbers(column) for name, column in read.items() if column is not None}
     codes, numbers = _filled(codes), _filled(numbers)
-    return Records(
-        subject, person, _concepts(subject, rows), codes, numbers, _hashes(site, person, rows, codes, numbers)
-    )
+    concept, *wider = _concepts(subject, rows)
+    hashes = _hashes(site, person, rows, codes, numbers)
+    return Records(subject, person, concept, tuple(wider), codes, numbers, hashes)
 
 
 def _filled(columns: dict[str, Coded]) -> dict[str, Coded]:
     return {name: column for name, column in columns.items() if column.values}
 
 
-def _concepts(subject: Subject, rows: pa.Table) -> Int64s:
+def _concepts(subject: Subject, rows: pa.Table) -> list[Int64s]:
+    """The concept of each record, and the wider names of unmapped ones; 0 where there is none."""
     if subject.concept is None or subject.name == "death":
-        return np.zeros(rows.num_rows, np.int64)
-    found: Int64s = pc.fill_null(rows[subject.concept], 0).to_numpy().astype(np.int64)
-    return found
+        return [np.zeros(rows.num_rows, np.int64)]
+    names = ("name_id", "wider_id", "widest_id") if subject.name in TABLE_NUMBERS else (subject.concept,)
+    return [pc.fill_null(rows[name], 0).to_numpy().astype(np.int64) for name in names]
 
 
 def _coded(subject: Subject, column: pa.ChunkedArray, labels: dict[int, str] | None) -> Coded:

@@ -240,7 +240,8 @@ class Header:
     """What a file of sums is: its round, whether small cells are still in it (private), and how it was made.
 
     ``persons`` is the number of persons; ``margins`` names the margins (a hash) that the second round was fitted on;
-    ``policy`` is the SHA-256 of the policy that it was fitted under, and is not written where there is none.
+    ``policy`` is the SHA-256 of the policy that it was fitted under. With noise, ``epsilon`` and ``delta`` say how much
+    it hides, and ``persons`` is a noisy number. What there is none of is not written.
     """
 
     persons: int
@@ -249,6 +250,8 @@ class Header:
     private: bool
     round: int
     margins: str | None = None
+    epsilon: float | None = None
+    delta: float | None = None
     format: int = FORMAT
     omopsql: str = omopsql.__version__
     policy: str | None = None
@@ -256,8 +259,9 @@ class Header:
     def sums(self) -> Sums:
         """Write the header as its row."""
         told = {key: value for key, value in asdict(self).items() if key != "persons"}
-        if self.policy is None:
-            del told["policy"]
+        for name in ("policy", "epsilon", "delta"):
+            if told[name] is None:
+                del told[name]
         row = Sums()
         row.put(HEADER, np.zeros((1, 0)), [self.persons], pa.array([json.dumps(told, sort_keys=True)]))
         return row

@@ -12,13 +12,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtri
 
-from omopsql.udfs import life
+from omopsql.udfs.life_tables import Presence, Variants
 
 from ..lives import People
 from ..plan import PERSONS, Plan
 from ..sums import Sums
 from .model import EventModel
-from .second_round import Strata
 
 SEED = 1  # of the lives that are imagined
 IMAGINED = 10_000  # persons
@@ -34,11 +33,13 @@ def corrected(model: EventModel, released: Sums, plan: Plan, people: People) -> 
     """Correct a model by lives of imagined people."""
     driven, had = _targets(model, released, plan)
     numbers = np.arange(1, len(people) + 1)
-    persons = np.bincount(Strata.of(people, model.structure).sex, minlength=driven.shape[1])
+    group_of_row = np.repeat(np.arange(driven.shape[1]), len(model.shares) // driven.shape[1])
+    persons = np.bincount(group_of_row[model.row_of(people)], minlength=driven.shape[1])
     moved, lean = np.zeros_like(driven), np.zeros(len(had))
     found = model
     for _ in range(_ROUNDS):
-        as_driver, at_all = found.persons_with(people, SEED, numbers)
+        of_rows, at_all = found.persons_with(people, SEED, numbers)
+        as_driver = np.add.reduceat(of_rows, np.searchsorted(group_of_row, np.arange(driven.shape[1])), axis=1)
         moved += np.where(np.isnan(driven), 0, _BOLDNESS * _steps(driven, as_driver / np.maximum(persons, 1), persons))
         moved = np.clip(moved, -_FARTHEST, _FARTHEST)
         share = at_all.sum(1) / len(people)
@@ -46,14 +47,17 @@ def corrected(model: EventModel, released: Sums, plan: Plan, people: People) -> 
         lean = np.clip(lean, np.log(_LIGHTEST), np.log(_HEAVIEST))
         found = replace(
             model,
-            presence=_moved(model, moved),
+            presence=_moved(model, moved[:, group_of_row]),
             variants=reweighted(model.variants, np.exp(lean)),
         )
     return found
 
 
 def _targets(model: EventModel, released: Sums, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """The share of persons with each driver by sex (items, sexes), and with each item (items); NaN: not told."""
+    """The share of persons with each driver by group (items, groups), and with each item (items); NaN: not told.
+
+    A group is a sex or, where enough persons died, a row of strata: death and years observed as well.
+    """
     items, sexes = len(plan.items), len(model.structure.sexes)
     of_sex, n_of_sex = released.get("events.sex", 1)
     persons = np.zeros(sexes)
@@ -65,7 +69,9 @@ def _targets(model: EventModel, released: Sums, plan: Plan) -> tuple[np.ndarray,
     keys, n = released.get(PERSONS, 2)
     own = plan.items.find(keys[:, 0], keys[:, 1])
     had[own[own >= 0]] = n[own >= 0] / max(persons.sum(), 1)
-    had[plan.items.rolled_up[:, 2]] = np.nan
+    had[plan.items.rolled_up[:, 2]] = had[plan.items.wider] = np.nan
+    if model.structure.tells_death:
+        driven = np.where(np.isnan(driven).all(axis=1)[:, None], np.nan, model.shares.T)
     return driven, had
 
 
@@ -81,15 +87,14 @@ def _log_steps(wanted: np.ndarray, found: np.ndarray, persons: int) -> np.ndarra
     return np.clip(step, -_MOST_STEP, _MOST_STEP)
 
 
-def _moved(model: EventModel, moved: np.ndarray) -> life.Presence:
-    """Lower each driver's threshold for a sex by so many normal scores."""
-    rows = len(model.presence.threshold) // (len(model.structure.sexes) * model.cohorts)
-    sex = np.repeat(np.arange(len(model.structure.sexes)), rows // len(model.structure.sexes))
-    of_cell = np.repeat(sex, len(model.structure.sexes) * model.cohorts)
-    return model.presence._replace(threshold=np.ascontiguousarray(model.presence.threshold - moved.T[of_cell]))
+def _moved(model: EventModel, moved: np.ndarray) -> Presence:
+    """Lower each driver's threshold in a row of strata by so many normal scores (items, rows)."""
+    cells = len(model.structure.sexes) * model.cohorts
+    lowered = model.presence.threshold - np.repeat(moved.T, cells, axis=0)
+    return model.presence._replace(threshold=np.ascontiguousarray(lowered))
 
 
-def reweighted(variants: life.Variants, weight: np.ndarray) -> life.Variants:
+def reweighted(variants: Variants, weight: np.ndarray) -> Variants:
     """Multiply the weight of each set of companions by those of its members, and each free companion's chance."""
     log = np.log(weight)
     cumulative = np.empty_like(variants.cumulative)

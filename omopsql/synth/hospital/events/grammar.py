@@ -19,6 +19,8 @@ _LIFT, _ERRORS = 1.4, 3.0  # how far above chance, in times and in standard erro
 _OF_DRIVER, _OF_COMPANION = 0.05, 0.30  # the share of days that one must have of the other's
 _SAME_RANK = 0.5  # the same between two items of one table
 _FIRM = 1.5  # times min_cell that a driver brings a companion, so that what is counted of it can be released
+_EVERYONE = 0.9  # share of persons who have a day that tells who a person is
+_SELDOM, _FEW_DAYS = 0.8, 3  # share of an item's persons who have it on so few days
 _IDENTICAL = 0.9  # two conditions are one unit when this share of their days is common
 
 
@@ -97,8 +99,23 @@ def _strength(
     close = np.where(is_first[:, None], jaccard >= _IDENTICAL, (share >= _SAME_RANK) | (share.T >= _SAME_RANK))
     joins = (rank[:, None] > rank[None, :]) & (_FIRM * min_cell <= with_other.T) & above & np.where(same, close, often)
     joins &= (stream[:, None] == stream[None, :]) & (stream != LEADING)[:, None]
+    if not (stream == LEADING).any():
+        joins[_of_baseline(margins, items, persons_of, persons, share)] = False
     strength = met / np.sqrt(n)[None, :]
     return {(int(c), int(d)): float(strength[c, d]) for c, d in zip(*np.nonzero(joins), strict=True)}
+
+
+def _of_baseline(margins: Sums, items: Items, persons_of: Ints, persons: int, share: np.ndarray) -> np.ndarray:
+    """Which items are told seldom, on days that nearly everyone has: a diagnosis that led to the register, a sample.
+
+    They tell who a person is, not what a day brings, and are nobody's companions: sets of them are as many as persons.
+    """
+    keys, n = margins.get("events.days", 4)
+    few = keys[:, 3] <= _FEW_DAYS
+    seldom = np.bincount(items.find(keys[few, 0], keys[few, 1]), n[few], minlength=len(items))
+    is_seldom = seldom >= _SELDOM * np.maximum(persons_of, 1)
+    days = is_seldom & (persons_of >= _EVERYONE * persons)
+    return np.asarray(is_seldom & (days | (share[:, days] >= _OF_COMPANION).any(axis=1)))
 
 
 def pairs(sums: Sums, statistic: str, items: Items, symmetric: bool = False) -> np.ndarray:

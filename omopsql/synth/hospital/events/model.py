@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
-from omopsql.udfs import life
+from omopsql.udfs import life, life_tables
 from omopsql.udfs.latents import latents
+from omopsql.udfs.life_streams import state_hashes
 
 from ..lives import Events, Int64s, People
 from ..plan import Plan
@@ -19,7 +19,7 @@ from .grammar import pairs
 from .second_round import AGAIN, MOST_TIMES
 from .second_round import Strata as PersonStrata
 from .streams import compiled_streams
-from .structure import EXCLUSIVE, Structure
+from .structure import Structure, exclusive
 from .tables import BinTable, grouped
 from .timing import compiled_timing
 from .triggers import Triggers, compiled_triggers
@@ -29,7 +29,7 @@ _IMAGINED = 20_000  # persons by which chances are calibrated
 _CELLS = 8_000_000  # latents of them that are held at once
 _QUANTILES = 21
 _SMOOTHED = 8.0  # persons by which the numbers of a band are drawn to those of all
-_SURELY = 30.0  # persons expected with two items whatever their cohorts: none released means never
+_SURELY = 1.5  # times as many persons expected with two items whatever their cohorts: none released means never
 _EVEN = 1e-3  # a person's share, so that no number of times is impossible
 _IN_PHASE = (
     0.3  # of the persons with two rhythms these must meet, or they are held to have nothing to do with each other
@@ -45,37 +45,42 @@ class EventModel:
     structure: Structure
     cohorts: int
     years: int
-    streams: life.Streams
-    variants: life.Variants
-    presence: life.Presence
-    times: life.Times
+    streams: life_tables.Streams
+    variants: life_tables.Variants
+    presence: life_tables.Presence
+    times: life_tables.Times
+    shares: np.ndarray  # of the persons of each row of strata, with each driver (rows, items), as counted
 
     def generate(self, people: People, seed: int, numbers: Int64s) -> Events:
         """Make the events of synthetic people: a pure function of the model, the seed and their numbers."""
-        return Events.generated(*life.lives(*self._asked(people, seed, numbers)))
+        return Events.generated(*life.lives(self.tables, seed, self._people(people, numbers)))
 
     def persons_with(self, people: People, seed: int, numbers: Int64s) -> tuple[Ints, Ints]:
-        """Count the persons of each sex with each item as a driver, and at all: two tables (items, sexes)."""
-        sexes = len(self.structure.sexes)
-        sex = PersonStrata.of(people, self.structure).sex
-        return life.persons_with(*self._asked(people, seed, numbers), sex, sexes)
+        """Count the persons of each row of strata with each item as a driver, and at all: two tables (items, rows)."""
+        rows = len(self.structure.sexes) * self.years
+        return life.persons_with(self.tables, seed, self._people(people, numbers), self.row_of(people), rows)
 
-    def _asked(self, people: People, seed: int, numbers: Int64s) -> tuple[Any, ...]:
+    def row_of(self, people: People) -> Ints:
+        """The row of strata of each person: sex, death and years observed."""
         strata = PersonStrata.of(people, self.structure)
-        row = strata.sex * self.years + strata.years
-        return (
-            self.streams,
-            self.variants,
-            self.presence,
-            self.times,
-            seed,
-            np.asarray(numbers, np.int64),
-            row * (len(self.structure.sexes) * self.cohorts) + strata.sex * self.cohorts + strata.born,
-            strata.wide_years,
-            strata.born,
-            people.birth.astype(np.int64),
-            people.start.astype(np.int64),
-            people.end.astype(np.int64),
+        return np.asarray(strata.sex * self.years + strata.years, np.int64)
+
+    @property
+    def tables(self) -> life_tables.Tables:
+        """What ``udfs.life`` reads."""
+        return life_tables.Tables(self.streams, self.variants, self.presence, self.times)
+
+    def _people(self, people: People, numbers: Int64s) -> life_tables.People:
+        strata = PersonStrata.of(people, self.structure)
+        cells = len(self.structure.sexes) * self.cohorts
+        return life_tables.People(
+            number=np.asarray(numbers, np.int64),
+            cell=self.row_of(people) * cells + strata.sex * self.cohorts + strata.born,
+            band=strata.wide_years,
+            born=strata.born,
+            birth=people.birth.astype(np.int64),
+            first_day=people.start.astype(np.int64),
+            last_day=people.end.astype(np.int64),
         )
 
 
@@ -92,7 +97,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
     leads = structure.leads
     both = p.matrix(released, "events.both", items)
     triggers = compiled_triggers(released, structure, n, both, alone & ~leads, (n > 0) & ~leads)
-    chances = p.chances(released, strata, items, plan.min_cell)
+    chances = p.chances(released, structure, strata, items, plan.min_cell)
     loaded = p.loadings(released, structure, strata, chances, alone)
     tree = p.tree(released, structure, n, persons, triggers.order, alone, leads)
     order = _order(triggers, tree, alone, leads)
@@ -108,7 +113,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
         years=strata.years,
         streams=_streams(released, structure),
         variants=compiled_variants(released, plan, structure.grammar),
-        presence=life.Presence(
+        presence=life_tables.Presence(
             order=order,
             threshold=np.ascontiguousarray(threshold),
             loadings=np.ascontiguousarray(loaded.T),
@@ -120,7 +125,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             times=_times(released, structure, items),
             **_excluded(plan),
         ),
-        times=life.Times(
+        times=life_tables.Times(
             is_regular=structure.is_regular,
             axis=timing.axis,
             when=_bins(timing.when),
@@ -137,21 +142,22 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             host=host,
             hosted=hosted,
         ),
+        shares=p.shares_of_rows(strata, chances),
     )
 
 
-def _bins(table: BinTable) -> life.Bins:
-    return life.Bins(table.offsets, table.low, table.high, table.cumulative)
+def _bins(table: BinTable) -> life_tables.Bins:
+    return life_tables.Bins(table.offsets, table.low, table.high, table.cumulative)
 
 
-def _streams(released: Sums, structure: Structure) -> life.Streams:
+def _streams(released: Sums, structure: Structure) -> life_tables.Streams:
     tables = compiled_streams(released, structure)
-    hashes = life.state_hashes(tables.states)
+    hashes = state_hashes(tables.states)
     order = np.argsort(hashes)
     lengths = np.diff(tables.offsets)[order]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     taken = np.repeat(tables.offsets[:-1][order] - offsets[:-1], lengths) + np.arange(lengths.sum())
-    return life.Streams(
+    return life_tables.Streams(
         states=hashes[order],
         offsets=offsets,
         by_age=tables.by_age[order],
@@ -239,8 +245,9 @@ def _excluded(plan: Plan) -> dict[str, np.ndarray]:
     """
     ever = pairs(plan.margins, "events.ever", plan.items, symmetric=True)
     by_chance, in_cohorts = _expected(plan)
-    apart = (ever == 0) & (in_cohorts >= EXCLUSIVE)
-    excluded = apart | ((ever == 0) & (by_chance >= _SURELY))
+    enough = exclusive(plan.min_cell)
+    apart = (ever == 0) & (in_cohorts >= enough)
+    excluded = apart | ((ever == 0) & (by_chance >= _SURELY * enough))
     lists = (*_listed(excluded), *_listed(apart))
     return dict(zip(("excluded_offsets", "excluded", "apart_offsets", "apart"), lists, strict=True))
 

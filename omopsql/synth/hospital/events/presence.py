@@ -10,19 +10,19 @@ from scipy.special import ndtri
 from omopsql.udfs.tetrachoric import tetrachoric
 
 from ..sums import Ints, Sums
-from .structure import EXCLUSIVE, Structure, information
+from .structure import Structure, information
 
 RANK = 24
 _PRIOR = 0.8  # standard deviation of the inverse hyperbolic tangent of a correlation, before any data
 _MOST = 0.97  # of an item's variance may come from factors
 _TRUST = 20.0  # information that weighs as much as the factors' own opinion
-_STEPS = 60
+_STEPS, _RAKINGS = 60, 20
 _LEAST_GAIN, _SECOND_GAIN = 0.12, 0.08  # of the entropy of an item's presence that a parent must explain
 
 
 @dataclass(frozen=True)
 class Strata:
-    """Persons by sex and band of years (rows), and by sex and band of birth (columns)."""
+    """Persons by sex, death and band of years (rows), and by sex and band of birth (columns)."""
 
     sexes: int
     years: int
@@ -32,7 +32,7 @@ class Strata:
     @classmethod
     def of(cls, released: Sums, structure: Structure) -> Strata:
         """Read the persons of each stratum."""
-        sexes, years, cohorts = len(structure.sexes), len(structure.years) + 1, len(structure.born) + 1
+        sexes, years, cohorts = len(structure.sexes), structure.outcomes, len(structure.born) + 1
         by_years = _table(released, "events.persons_years", (sexes, years)).ravel()
         by_born = _table(released, "events.persons_born", (sexes, cohorts)).ravel()
         cells = np.zeros((sexes * years, sexes * cohorts))
@@ -43,8 +43,7 @@ class Strata:
             left = np.maximum(by_years[rows] - cells[rows, columns].sum(1), 0)
             right = np.maximum(by_born[columns] - cells[rows, columns].sum(0), 0)
             empty = cells[rows, columns] == 0
-            guess = np.where(empty, left[:, None] * right[None, :], 0.0)
-            cells[rows, columns] += guess * min(left.sum(), right.sum()) / max(guess.sum(), 1e-9)
+            cells[rows, columns] += _raked(np.where(empty, left[:, None] * right[None, :], 0.0), left, right)
         return cls(sexes, years, cohorts, cells)
 
     @property
@@ -56,6 +55,15 @@ class Strata:
     def sex_of_column(self) -> Ints:
         """The sex of each column."""
         return np.repeat(np.arange(self.sexes), self.cohorts)
+
+
+def _raked(guess: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
+    """A table in proportion to a guess, with these sums of rows and, as far as they agree with these, of columns."""
+    table = guess
+    for _ in range(_RAKINGS):
+        table = table * (of_columns / np.maximum(table.sum(0), 1e-9))[None, :]
+        table = table * (of_rows / np.maximum(table.sum(1), 1e-9))[:, None]
+    return np.asarray(table)
 
 
 def _table(released: Sums, statistic: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -73,7 +81,7 @@ def _expit(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def chances(released: Sums, strata: Strata, items: int, min_cell: int) -> np.ndarray:
+def chances(released: Sums, structure: Structure, strata: Strata, items: int, min_cell: int) -> np.ndarray:
     """The chance of each driver in each stratum (sexes * years, sexes * cohorts, items): an additive logit.
 
     Cells too small to be released share what the released ones leave of the sex's total.
@@ -81,8 +89,12 @@ def chances(released: Sums, strata: Strata, items: int, min_cell: int) -> np.nda
     totals = _by_sex(released, strata, items)
     row_sex, column_sex = strata.sex_of_row, strata.sex_of_column
     rows, columns = strata.persons.sum(1), strata.persons.sum(0)
-    by_row = _filled(released, "events.presence_years", totals, row_sex, rows, strata.years, min_cell)
-    by_column = _filled(released, "events.presence_born", totals, column_sex, columns, strata.cohorts, min_cell)
+    of_row = np.ones((items, len(rows)))
+    if structure.tells_death:
+        of_row = np.tile(_of_outcome(released, structure, strata, totals.sum(1)), strata.sexes)
+    by_row = _filled(released, "events.presence_years", totals, row_sex, rows * of_row, strata.years, min_cell)
+    of_column = np.broadcast_to(columns, (items, len(columns)))
+    by_column = _filled(released, "events.presence_born", totals, column_sex, of_column, strata.cohorts, min_cell)
     base = totals / np.maximum([strata.persons[row_sex == sex].sum() for sex in range(strata.sexes)], 1)
     target_row = np.clip((by_row + 0.5 * base[:, row_sex]) / (rows + 0.5), 1e-6, 1 - 1e-5)
     target_column = np.clip((by_column + 3 * base[:, column_sex]) / (columns + 3), 1e-6, 1 - 1e-5)
@@ -112,21 +124,45 @@ def _by_sex(released: Sums, strata: Strata, items: int) -> np.ndarray:
 
 
 def _filled(
-    released: Sums, statistic: str, totals: np.ndarray, sex_of: Ints, persons: np.ndarray, bands: int, min_cell: int
+    released: Sums, statistic: str, totals: np.ndarray, sex_of: Ints, expected: np.ndarray, bands: int, min_cell: int
 ) -> np.ndarray:
     """The persons with each item in each cell (items, cells); cells not released share what is left of the total.
 
-    None of them takes as many as would have been released.
+    They share it as ``expected`` (items, cells) says. None of them takes as many as would have been released.
     """
     table = _table(released, statistic, (*totals.shape, bands)).reshape(len(totals), totals.shape[1] * bands)
     for sex in range(totals.shape[1]):
         mine = sex_of == sex
         part = table[:, mine]
         left = np.maximum(totals[:, sex] - part.sum(1), 0)
-        room = np.where(part == 0, persons[mine], 0.0)
+        room = np.where(part == 0, expected[:, mine], 0.0)
         share = left[:, None] * room / np.maximum(room.sum(1), 1e-9)[:, None]
         table[:, mine] = part + np.minimum(share, min_cell - 1)
     return table
+
+
+def _of_outcome(released: Sums, structure: Structure, strata: Strata, totals: np.ndarray) -> np.ndarray:
+    """The share of persons with each item (items, died * bands of years), of all sexes: even within joined bands.
+
+    Of the living and the dead, those who are too few to be released are what the others leave of the item's persons.
+    """
+    bands = len(structure.years) + 1
+    persons = strata.persons.sum(1).reshape(strata.sexes, 2, bands).sum(0)
+    share = np.full((len(totals), 2, bands), np.nan)
+    told = np.zeros((len(totals), 2))
+    keys, counts = released.get("events.presence_outcome", 4)
+    for (x, died, low, high), n in zip(keys.tolist(), counts.tolist(), strict=True):
+        share[x, died, low : high + 1] = n / max(persons[died, low : high + 1].sum(), 1.0)
+        told[x, died] += n
+    left = np.maximum(totals[:, None] - told.sum(1)[:, None], 0)
+    rest = left / np.maximum((np.isnan(share) * persons).sum((1, 2)), 1.0)[:, None]
+    return np.asarray(np.where(np.isnan(share), rest[:, :, None], share).reshape(len(totals), -1))
+
+
+def shares_of_rows(strata: Strata, chances: np.ndarray) -> np.ndarray:
+    """The share of the persons of each row with each driver (rows, items), as its chances say."""
+    rows = strata.persons.sum(1)
+    return np.asarray(np.einsum("rc,rci->ri", strata.persons, chances) / np.maximum(rows, 1e-9)[:, None])
 
 
 def loadings(released: Sums, structure: Structure, strata: Strata, p: np.ndarray, alone: np.ndarray) -> np.ndarray:
@@ -148,7 +184,7 @@ def loadings(released: Sums, structure: Structure, strata: Strata, p: np.ndarray
         share[:, often] = _often_share(released, strata, taking[often])
     both = _joint(released, structure, items)[np.ix_(taking, taking)]
     threshold = np.clip(-ndtri(np.clip(share, 1e-12, 1 - 1e-9)), -8, 8)
-    correlation, trust = tetrachoric(np.ascontiguousarray(threshold), rows, both, EXCLUSIVE, _PRIOR)
+    correlation, trust = tetrachoric(np.ascontiguousarray(threshold), rows, both, structure.exclusive, _PRIOR)
     found[taking] = _low_rank(correlation, trust, min(RANK, len(taking) - 1))
     return found
 
@@ -238,7 +274,7 @@ def tree(
     """
     items = len(n)
     both = matrix(released, "events.both", items)
-    gain = information(both, n, persons)
+    gain = information(both, n, persons, structure.exclusive)
     for driver in range(items):
         own = structure.grammar.companions(driver)
         gain[own, driver] = gain[driver, own] = 0.0

@@ -34,6 +34,7 @@ RULES = {
     "events.presence_sex": DROP,  # driver, sex
     "events.presence_years": DROP,  # driver, sex, band of years observed
     "events.presence_born": DROP,  # driver, sex, band of birth
+    "events.presence_outcome": POOL,  # driver, died (0, 1), band of years observed
     "events.often": DROP,  # driver (had often)
     "events.often_years": DROP,  # driver (had often), sex, band of years observed
     "events.times": POOL,  # driver, times
@@ -92,9 +93,10 @@ class Strata:
         sex = np.searchsorted(structure.sexes, people.sex)
         sex = np.minimum(sex, len(structure.sexes) - 1)
         sex = np.where(structure.sexes[sex] == people.sex, sex, 0)
+        died = (people.death >= 0) & structure.tells_death
         return cls(
             sex.astype(np.int64),
-            np.searchsorted(structure.years, years, "right"),
+            np.searchsorted(structure.years, years, "right") + died * (len(structure.years) + 1),
             np.searchsorted(structure.wide_years, years, "right"),
             np.searchsorted(structure.born, lustrum_of_birth(people), "right"),
         )
@@ -126,6 +128,8 @@ def _put_presence(sums: Sums, series: Series, strata: Strata, visits: Ints, stru
     sums.put("events.presence_sex", *counted(item, sex))
     sums.put("events.presence_years", *counted(item, sex, years))
     sums.put("events.presence_born", *counted(item, sex, born))
+    if structure.tells_death:
+        sums.put("events.presence_outcome", *counted(item, *np.divmod(years, len(structure.years) + 1)))
     often = (series.count > structure.cut[item]) & (structure.cut[item] > 0)
     sums.put("events.often", *counted(item[often]))
     sums.put("events.often_years", *counted(item[often], sex[often], years[often]))

@@ -13,6 +13,7 @@ from .grammar import LEADING, Grammar, pairs
 _BANDS = 8  # of years of observation
 _WIDE_BANDS = 6
 _COHORT = 0.03  # share of persons that a cohort of birth holds at least
+_DEATHS = 4  # times min_cell persons who died, from which on presence depends on it
 _OFTEN = 0.7  # an item of so many persons is held to be had when it is had more often than by half of them
 _CANDIDATES = 6  # items that may lead to the presence of another
 _GRID = 0.08  # share of one gap among all that makes a rhythm
@@ -27,10 +28,12 @@ class Structure:
     """What the second round counts by.
 
     ``years`` and ``wide_years`` are the bounds of bands of observation, ``visits`` those of a person's visits, by which
-    the others are counted where visits lead, ``born`` those of birth. ``cut``: an item counts as had often from more
+    the others are counted where visits lead, ``born`` those of birth; where enough persons died, the bands of ``years``
+    stand once for the living and once for the dead (``tells_death``). ``cut``: an item counts as had often from more
     than so many days on. ``is_regular`` marks items with a rhythm. ``first`` and ``second`` (items, pairs) are the
     pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most contacts are visits,
-    these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column.
+    these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column. With so many
+    persons expected as ``exclusive``, two items that nobody is known to have both exclude each other.
     """
 
     grammar: Grammar
@@ -39,6 +42,7 @@ class Structure:
     wide_years: Ints
     visits: Ints
     born: Ints
+    tells_death: bool
     cut: Ints
     is_regular: np.ndarray
     candidates: Ints
@@ -46,11 +50,17 @@ class Structure:
     second: Ints
     stream: Ints
     visited: np.ndarray
+    exclusive: float
 
     @property
     def leads(self) -> np.ndarray:
         """Which items are visits that lead."""
         return self.stream == LEADING
+
+    @property
+    def outcomes(self) -> int:
+        """How many bands of years observed there are, for the living and for the dead."""
+        return (len(self.years) + 1) * (1 + self.tells_death)
 
     @property
     def bands(self) -> int:
@@ -70,7 +80,7 @@ class Structure:
         stream[visited.any(0)] = LEADING
         grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
         ever = pairs(margins, "events.ever", items, symmetric=True)
-        candidates = _candidates(ever, persons_of, persons, items, grammar)
+        candidates = _candidates(ever, persons_of, persons, items, grammar, plan.min_cell)
         first, second = _pairs_of(candidates)
         years, years_n = margins.get("events.years", 2)
         visits, visits_n = margins.get("events.visits", 2)
@@ -81,6 +91,7 @@ class Structure:
             wide_years=_bounds(years, years_n, _WIDE_BANDS),
             born=_cohorts(*margins.get("events.born", 1), persons, plan.min_cell),
             visits=_bounds(visits, visits_n, _WIDE_BANDS),
+            tells_death=bool(margins.get("people.lag", 2)[1].sum() >= _DEATHS * plan.min_cell),
             cut=_cuts(margins, items, persons_of, persons),
             is_regular=(share >= _GRID) | (median < _QUICK),
             candidates=candidates,
@@ -88,6 +99,7 @@ class Structure:
             second=second,
             stream=stream,
             visited=visited,
+            exclusive=exclusive(plan.min_cell),
         )
 
 
@@ -159,9 +171,11 @@ def _gaps(margins: Sums, items: Items) -> tuple[np.ndarray, np.ndarray]:
     return share, median
 
 
-def _candidates(ever: np.ndarray, persons_of: Ints, persons: int, items: Items, grammar: Grammar) -> Ints:
+def _candidates(
+    ever: np.ndarray, persons_of: Ints, persons: int, items: Items, grammar: Grammar, min_cell: int
+) -> Ints:
     """For each item those that tell most about its presence (items, candidates), -1 where there are fewer."""
-    gain = information(ever, persons_of, persons)
+    gain = information(ever, persons_of, persons, exclusive(min_cell))
     for driver in range(len(items)):
         own = grammar.companions(driver)
         gain[own, driver] = gain[driver, own] = 0.0  # they come along anyhow
@@ -169,8 +183,11 @@ def _candidates(ever: np.ndarray, persons_of: Ints, persons: int, items: Items, 
     return np.where(np.take_along_axis(gain, best, 1) > 0, best, -1).astype(np.int64)
 
 
-def information(both: np.ndarray, n: np.ndarray, persons: int) -> np.ndarray:
-    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told."""
+def information(both: np.ndarray, n: np.ndarray, persons: int, exclusive: float) -> np.ndarray:
+    """Mutual information of the presence of two items, as a share of the row's entropy; 0 where it cannot be told.
+
+    Where none with both was released, it can be told if ``exclusive`` persons are expected.
+    """
     p = np.clip(n / max(persons, 1), 0, 1)
     by_chance = p[:, None] * p[None, :]
     most = np.minimum(p[:, None], p[None, :])
@@ -181,7 +198,7 @@ def information(both: np.ndarray, n: np.ndarray, persons: int) -> np.ndarray:
         shared += _cross(cell, of_chance)
     entropy = -_cross(p, np.ones_like(p)) - _cross(1 - p, np.ones_like(p))
     gain = shared / np.maximum(entropy, 1e-9)[:, None]
-    gain[(both == 0) & (by_chance * persons < EXCLUSIVE)] = 0.0
+    gain[(both == 0) & (by_chance * persons < exclusive)] = 0.0
     np.fill_diagonal(gain, 0.0)
     return np.maximum(gain, 0.0)
 
@@ -192,7 +209,12 @@ def _fourfold(p: np.ndarray, together: np.ndarray) -> tuple[np.ndarray, ...]:
     return together, only_a, only_b, np.clip(1 - together - only_a - only_b, 0, 1)
 
 
-EXCLUSIVE = 20.0  # so many persons expected with both, and none released: they exclude each other
+_EXCLUSIVE, _TIMES = 20.0, 2  # so many persons, and times min_cell, expected with both, and none released
+
+
+def exclusive(min_cell: int) -> float:
+    """How many persons must be expected with two items, so that none released says that they exclude each other."""
+    return max(_EXCLUSIVE, float(_TIMES * min_cell))
 
 
 def _cross(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:

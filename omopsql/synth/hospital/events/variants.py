@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from omopsql.udfs import life
+from omopsql.udfs.life_tables import Variants
 
 from ..plan import Items, Plan
 from ..sums import Ints, Sums
@@ -24,7 +24,7 @@ _RAKINGS = 12
 _AGE_BANDS = len(AGES) + 1
 
 
-def compiled_variants(released: Sums, plan: Plan, grammar: Grammar) -> life.Variants:
+def compiled_variants(released: Sums, plan: Plan, grammar: Grammar) -> Variants:
     """Turn released sets of companions into weights by band of age and calendar."""
     items = len(plan.items)
     meets = pairs(plan.margins, "events.sameday", plan.items, symmetric=True) > 0
@@ -50,7 +50,7 @@ def compiled_variants(released: Sums, plan: Plan, grammar: Grammar) -> life.Vari
         masks.append(np.append(sets.mask[rows], [_FREE] * int(left > 0)))
         weights.append(np.cumsum(weight, 0))
         offsets[x + 1] = offsets[x] + len(weight)
-    return life.Variants(
+    return Variants(
         offsets=offsets,
         mask=np.concatenate(masks).astype(np.int64),
         cumulative=np.concatenate(weights),
@@ -173,7 +173,7 @@ class _Axis:
         counted = np.array(
             [self._spread(self._of_set.get((x, int(m)), NO_BINS), row) for m, row in zip(mask, likely, strict=True)]
         )
-        counted += (n - counted.sum(1))[:, None] * likely
+        counted += np.maximum(n - counted.sum(1), 0)[:, None] * likely
         prior = likely * (n / n.sum())[:, None]
         mixed = counted + drawn * prior / np.maximum(prior.sum(0), 1e-12)
         return np.asarray(mixed / np.maximum(mixed.sum(0), 1e-12))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,21 @@ class RecordTable:
 
     def table(self) -> pa.Table:
         """The table with all its fields."""
-        return written(self.hospital.version, self.name, len(self.rows.item), dict(self._columns()))
+        columns = dict(self._columns())
+        columns |= dict(self._of_names(columns))
+        return written(self.hospital.version, self.name, len(self.rows.item), columns)
+
+    def _of_names(self, columns: dict[str, pa.Array]) -> Iterator[tuple[str, pa.Array]]:
+        """What an item's name tells: its source's code, where no more telling one was drawn; its value as a concept."""
+        items, item = self.hospital.items, pa.array(self.rows.item)
+        told: dict[str, list[Any]] = {
+            self.parts.source_value_field: [items.codes.get(i) or None for i in range(len(items))],
+            "value_as_concept_id": [items.valued.get(i, (0, None))[1] for i in range(len(items))],
+        }
+        for name, of_item in told.items():
+            if name in self.fields and any(of_item):
+                own = pa.array(of_item, _type_of(self.fields[name], of_item)).take(item)
+                yield name, pc.coalesce(columns[name], own) if name in columns else own
 
     def _columns(self) -> Iterator[tuple[str, pa.Array]]:
         rows, parts = self.rows, self.parts
@@ -59,7 +73,7 @@ class RecordTable:
         numbers = self.lives.numbers[self.person]
         yield parts.key_field, whole(keys(numbers, within(rows.offsets)))
         yield "person_id", whole(numbers)
-        concept = self.hospital.items.concept[rows.item]
+        concept = self.hospital.items.mapped[rows.item]
         yield parts.concept_field, whole(concept, field=self.fields[parts.concept_field])
         yield parts.start_date_field, dates(self.birth + rows.day)
         minute = self._minute
@@ -173,6 +187,14 @@ def _replaced(drawn: pa.Array | None, told: pa.Array, is_told: Bools, field: Fie
     if field.is_concept:
         told = pc.if_else(pc.fill_null(pc.equal(drawn, 0), False), pc.fill_null(told, 0), told)
     return pc.if_else(pa.array(is_told), told, drawn)
+
+
+def _type_of(field: Field, values: list[Any]) -> pa.DataType:
+    """The type of a field; of 64 bits where a concept asks for them."""
+    found = arrow_type(field)
+    if pa.types.is_integer(found) and max(filter(None, values), default=0) > MOST_INT32:
+        return pa.int64()
+    return found
 
 
 def _parts(version: str, name: str) -> Roles:

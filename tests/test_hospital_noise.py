@@ -1,0 +1,142 @@
+"""A hospital learned with noise: what one person adds is bounded, the budget is kept, and persons can be made of it."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import hospital_cdm as made
+import numpy as np
+import pytest
+
+from omopsql.noise.mechanism import Account, epsilon_of
+from omopsql.synth.hospital.fit import RULES, first_round, fit_with_noise, plan_of, released, second_round
+from omopsql.synth.hospital.generate import Hospital
+from omopsql.synth.hospital.noise.contributions import contributions
+from omopsql.synth.hospital.noise.grids import GRIDS
+from omopsql.synth.hospital.noise.release import LEDGER, binned, noised
+from omopsql.synth.hospital.reading import Site
+from omopsql.synth.hospital.sums import Header, Sums
+
+pytest.importorskip("opendp")
+
+CONCEPTS = 6  # of a person are counted, fewer than most have
+
+
+@pytest.fixture
+def hospital(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    made.make_hospital(con, persons=200)
+    return con
+
+
+def _without(con: duckdb.DuckDBPyConnection, person: int) -> None:
+    """Take a person out of every table."""
+    tables = con.execute(
+        "SELECT table_name FROM duckdb_columns() WHERE schema_name = 'cdm' AND column_name = 'person_id'"
+    ).fetchall()
+    for (table,) in tables:
+        con.execute(f"DELETE FROM cdm.{table} WHERE person_id = {person}")
+
+
+def _counted(con: duckdb.DuckDBPyConnection, plan_from: Sums | None = None) -> tuple[Sums, Sums]:
+    """Both rounds of sums, the second by a plan of given margins: noise would make it the same for neighbours."""
+    site = Site(con.cursor(), "cdm", 1, most_concepts=CONCEPTS)
+    margins = first_round(site)
+    plan = plan_of(released(plan_from or margins, 5), 5)
+    return margins, second_round(site, plan)
+
+
+def _cells(sums: Sums, statistic: str) -> dict[tuple[object, ...], int]:
+    if statistic not in sums:
+        return {}
+    counted = binned(sums.counted(statistic), contributions()[statistic])
+    labels = [None] * len(counted) if counted.labels is None else counted.labels.to_pylist()
+    keys = zip(map(tuple, counted.keys.tolist()), labels, strict=True)
+    return dict(zip(keys, counted.n.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("person", [1, 7, 50])
+def test_a_person_changes_no_more_rows_than_is_declared(hospital: duckdb.DuckDBPyConnection, person: int) -> None:
+    margins, sums = _counted(hospital)
+    _without(hospital, person)
+    margins_without, sums_without = _counted(hospital, margins)
+    touched = 0
+    for statistic, own in contributions().items():
+        with_person = _cells(margins, statistic) | _cells(sums, statistic)
+        without = _cells(margins_without, statistic) | _cells(sums_without, statistic)
+        changes = [with_person.get(cell, 0) - without.get(cell, 0) for cell in {*with_person, *without}]
+        assert set(changes) <= {0, 1}, statistic
+        assert sum(changes) <= own.rows(CONCEPTS), statistic
+        touched += sum(changes)
+    assert touched > 100  # he was in the sums
+
+
+def test_every_statistic_that_is_released_with_noise_counts_persons() -> None:
+    assert all(RULES[statistic].counts_persons for statistic in contributions())
+    pooled = {statistic for statistic, own in contributions().items() if own.grid}
+    assert pooled == {statistic for statistic in contributions() if RULES[statistic].kind == "pool"}
+
+
+@pytest.mark.parametrize("grid", sorted(GRIDS))
+def test_public_bins_hold_their_numbers_and_do_not_overlap(grid: str) -> None:
+    numbers = np.arange(-3000, 50_000)
+    low, high = GRIDS[grid](numbers)
+    assert (low <= numbers).all()
+    assert (numbers <= high).all()
+    bins = np.unique(np.column_stack([low, high]), axis=0)
+    assert (bins[1:, 0] > bins[:-1, 1]).all()
+
+
+def _of_every_statistic() -> Sums:
+    """A row of every statistic, of as many persons as may be."""
+    sums = Sums()
+    for statistic in contributions():
+        sums.put(statistic, np.zeros((1, 3)), [10_000_000])
+    return sums
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [(0.5, 1e-6), (3.0, 1e-6), (10.0, 1e-9)])
+def test_all_releases_together_keep_the_budget(epsilon: float, delta: float) -> None:
+    account = Account(epsilon, delta)
+    noised(_of_every_statistic(), account, 48)
+    assert {one.name for one in account.releases} == set(contributions())
+    spent = sum(one.rho for one in account.releases)
+    assert epsilon_of(spent, delta / 2) <= epsilon * (1 + 1e-6)
+    assert sum(one.delta for one in account.releases) <= delta / 2 * (1 + 1e-9)
+    for one in account.releases:  # the noise hides what a person adds
+        assert contributions()[one.name].rows(48) / (2 * one.scale**2) <= one.rho * (1 + 1e-9)
+
+
+def test_noise_is_as_large_as_the_ledger_says() -> None:
+    exact, account = Sums(), Account(2.0, 1e-6)
+    exact.put("items", np.column_stack([np.zeros(4000), np.arange(1, 4001)]), np.full(4000, 100_000))
+    noisy = noised(exact, account, 48)
+    off = noisy.counted("items").n - 100_000
+    assert off.std() == pytest.approx(account.releases[0].scale, rel=0.1)
+    assert abs(off.mean()) < account.releases[0].scale / 10
+
+
+def test_a_row_of_one_person_is_never_seen() -> None:
+    exact = Sums()
+    exact.put("items", np.column_stack([np.zeros(20_000), np.arange(1, 20_001)]), np.ones(20_000))
+    assert not len(noised(exact, Account(2.0, 1e-6), 48).get("items", 2)[1])
+
+
+def test_what_has_no_bound_is_not_released(hospital: duckdb.DuckDBPyConnection) -> None:
+    table, _ = fit_with_noise(hospital.cursor(), "cdm", 200.0, 1e-6, 12)
+    facts = {"hospital", LEDGER, "attributes.tables"}
+    assert set(table["statistic"].to_pylist()) - facts <= set(contributions())
+
+
+def test_a_hospital_learned_with_noise_makes_persons(hospital: duckdb.DuckDBPyConnection) -> None:
+    table, _ = fit_with_noise(hospital.cursor(), "cdm", 200.0, 1e-6, 12)
+    sums = Sums.from_table(table, "m")
+    header = Header.of(sums, "m")
+    assert (header.epsilon, header.delta) == (200.0, 1e-6)
+    assert abs(header.persons - 200) < 60
+    spent = [json.loads(str(told)) for told in sums.labels(LEDGER)]
+    assert {one["name"] for one in spent} >= {"items", "people.sex", "events.presence"}
+    lives = Hospital(table).lives(1, np.arange(1, 101))
+    assert len(lives.people) == 100
+    assert lives.events is not None
+    assert len(lives.events) > 100
