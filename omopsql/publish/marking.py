@@ -124,14 +124,15 @@ def _of_one_table(table: pa.Table, name: str, seed: int) -> Generation:
 def _generation(table: pa.Table, method: str, seed: int, learned: int, min_cell: int, head: str) -> Generation:
     """Put together what all models tell; noise and policy stand in the header of a model that has them."""
     about = json.loads(head)
+    noise = about.get("noise", about)
     return Generation(
         model_sha256=digest(table),
         method=method,
         seed=seed,
         learned=learned,
         min_cell=min_cell,
-        epsilon=about.get("epsilon"),
-        delta=about.get("delta"),
+        epsilon=noise.get("epsilon"),
+        delta=noise.get("delta"),
         omopsql=omopsql.__version__,
         policy_sha256=about.get("policy"),
     )
