@@ -231,6 +231,16 @@ def test_a_folder_that_is_no_release_is_refused(tmp_path):
     assert not (tmp_path / "site").exists()
 
 
+@pytest.mark.parametrize(
+    ("record", "told"), [("no Turtle <", "cannot be read as Turtle"), ("", "does not describe one")]
+)
+def test_a_record_that_cannot_be_read_is_named(tmp_path, record, told):
+    folder = release(tmp_path / "release")
+    (folder / "records" / "healthdcat.ttl").write_text(record)
+    said = refused(1, "catalogue", str(folder), "-o", str(tmp_path / "site"), "--explorer", "none")
+    assert "healthdcat.ttl" in said and told in said
+
+
 def test_a_changed_report_is_refused(tmp_path):
     folder = release(tmp_path / "release")
     (folder / "evidence" / "model-card.md").write_text("all is well")

@@ -131,12 +131,15 @@ class Record:
 
 
 def read_record(path: Path) -> tuple[Record, Graph]:
-    """Read a record from JSON-LD. Raises OmopsqlError when rdflib is missing or the file is no record of a data set."""
+    """Read a record from Turtle, which names no other file, as JSON-LD may.
+
+    Raises OmopsqlError when rdflib is missing or the file does not describe one data set.
+    """
     graph = new_graph()
     try:
-        graph.parse(path, format="json-ld")
+        graph.parse(path, format="turtle")
     except Exception as error:  # rdflib raises whatever its parser meets
-        raise OmopsqlError(f"{path} cannot be read as JSON-LD: {str(error).splitlines()[0]}") from error
+        raise OmopsqlError(f"{path} cannot be read as Turtle: {str(error).splitlines()[0]}") from error
     return _Reader(graph, _data_set(graph, path)).record(), graph
 
 
