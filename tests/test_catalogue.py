@@ -301,6 +301,8 @@ def test_the_catalogue_is_dcat_in_turtle_and_the_same_in_json_ld(site):
     assert len(list(turtle.objects(node, dcat.dataset))) == 4
     for needed in (dct.title, dct.description, dct.publisher, dct.modified):
         assert len(list(turtle.objects(node, needed))) == 1
+    (publisher,) = turtle.objects(node, dct.publisher)
+    assert str(turtle.value(publisher, rdflib.FOAF.name)) == "Example Clinic"
     clinic = rdflib.URIRef("https://clinic.example/data/patients")
     assert (node, dcat.dataset, clinic) in turtle
     assert (clinic, dct.title, rdflib.Literal("Patients of a clinic", lang="en")) in turtle

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +195,7 @@ class _Reader:
             persons=self._number(_HEALTH + "numberOfUniqueIndividuals"),
             rows=self._number(_HEALTH + "numberOfRecords"),
             ages=self._ages(),
-            publisher=tuple(one.words for one in self._said(_DCT + "publisher")),
+            publisher=tuple(self._publishers()),
             variables=dict(self._tables()),
             judged=tuple(self._judged()),
         )
@@ -244,6 +243,10 @@ class _Reader:
         days = [self._of(node, _DCAT + end) for end in ("startDate", "endDate")]
         first, last = (str(found[0])[:10] if found else "" for found in days)
         return f"{first} to {last}" if first and last else first or last
+
+    def _publishers(self) -> Iterator[str]:
+        for node in self._of(self.node, _DCT + "publisher"):
+            yield from self._texts(_FOAF + "name", node)[:1]
 
     def _licences(self) -> tuple[Said, ...]:
         found = {one.address or one.words: one for one in self._said(_DCT + "license")}
@@ -318,13 +321,3 @@ def _duration(text: str) -> str:
         return text
     unit = {"Y": "year", "M": "month", "D": "day"}[found[2]]
     return f"{found[1]} {unit}{'' if found[1] == '1' else 's'}"
-
-
-def year(text: str) -> int:
-    """Return the year of an ISO 8601 moment."""
-    return date.fromisoformat(text[:10]).year
-
-
-def joined(said: Iterable[Said]) -> str:
-    """Return several values as one text."""
-    return "; ".join(one.words for one in said)
