@@ -231,6 +231,16 @@ def test_a_folder_that_is_no_release_is_refused(tmp_path):
     assert not (tmp_path / "site").exists()
 
 
+@pytest.mark.parametrize(
+    ("record", "told"), [("no Turtle <", "cannot be read as Turtle"), ("", "does not describe one")]
+)
+def test_a_record_that_cannot_be_read_is_named(tmp_path, record, told):
+    folder = release(tmp_path / "release")
+    (folder / "records" / "healthdcat.ttl").write_text(record)
+    said = refused(1, "catalogue", str(folder), "-o", str(tmp_path / "site"), "--explorer", "none")
+    assert "healthdcat.ttl" in said and told in said
+
+
 def test_a_changed_report_is_refused(tmp_path):
     folder = release(tmp_path / "release")
     (folder / "evidence" / "model-card.md").write_text("all is well")
@@ -291,6 +301,8 @@ def test_the_catalogue_is_dcat_in_turtle_and_the_same_in_json_ld(site):
     assert len(list(turtle.objects(node, dcat.dataset))) == 4
     for needed in (dct.title, dct.description, dct.publisher, dct.modified):
         assert len(list(turtle.objects(node, needed))) == 1
+    (publisher,) = turtle.objects(node, dct.publisher)
+    assert str(turtle.value(publisher, rdflib.FOAF.name)) == "Example Clinic"
     clinic = rdflib.URIRef("https://clinic.example/data/patients")
     assert (node, dcat.dataset, clinic) in turtle
     assert (clinic, dct.title, rdflib.Literal("Patients of a clinic", lang="en")) in turtle

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from omopsql.pages import GENERATOR, embedded, facts, page, part
 
-from .record import Said, access_words, joined, year
+from .record import Said, access_words
 from .released import DataSet, Release
 
 PAGES = ("publish", "catalogue", "page")
@@ -117,7 +117,7 @@ def _searched(data_set: DataSet) -> dict[str, object]:
         "category": record.categories,
         "keyword": record.keywords,
         "access": access_words(record.access),
-        "year": year(release.published),
+        "year": release.published[:4],
         "persons": record.persons or 0,
     }
 
@@ -335,13 +335,3 @@ def _links(links: Iterable[tuple[str, str]]) -> str:
 def _chips(words: Sequence[str], label: str) -> str:
     items = "".join(f"<li>{html.escape(word)}</li>" for word in words)
     return f'<ul class="chips" aria-label="{label}">{items}</ul>' if items else ""
-
-
-def publishers(data_sets: Iterable[DataSet]) -> str:
-    """Return the publisher of all data sets where it is the same, else an empty text."""
-    found = {joined(publishers) for data_set in data_sets for publishers in [_publisher(data_set.newest)]}
-    return found.pop() if len(found) == 1 else ""
-
-
-def _publisher(release: Release) -> tuple[Said, ...]:
-    return tuple(Said(words) for words in release.record.publisher)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,12 +130,15 @@ class Record:
 
 
 def read_record(path: Path) -> tuple[Record, Graph]:
-    """Read a record from JSON-LD. Raises OmopsqlError when rdflib is missing or the file is no record of a data set."""
+    """Read a record from Turtle, which names no other file, as JSON-LD may.
+
+    Raises OmopsqlError when rdflib is missing or the file does not describe one data set.
+    """
     graph = new_graph()
     try:
-        graph.parse(path, format="json-ld")
+        graph.parse(path, format="turtle")
     except Exception as error:  # rdflib raises whatever its parser meets
-        raise OmopsqlError(f"{path} cannot be read as JSON-LD: {str(error).splitlines()[0]}") from error
+        raise OmopsqlError(f"{path} cannot be read as Turtle: {str(error).splitlines()[0]}") from error
     return _Reader(graph, _data_set(graph, path)).record(), graph
 
 
@@ -193,7 +195,7 @@ class _Reader:
             persons=self._number(_HEALTH + "numberOfUniqueIndividuals"),
             rows=self._number(_HEALTH + "numberOfRecords"),
             ages=self._ages(),
-            publisher=tuple(one.words for one in self._said(_DCT + "publisher")),
+            publisher=tuple(self._publishers()),
             variables=dict(self._tables()),
             judged=tuple(self._judged()),
         )
@@ -241,6 +243,10 @@ class _Reader:
         days = [self._of(node, _DCAT + end) for end in ("startDate", "endDate")]
         first, last = (str(found[0])[:10] if found else "" for found in days)
         return f"{first} to {last}" if first and last else first or last
+
+    def _publishers(self) -> Iterator[str]:
+        for node in self._of(self.node, _DCT + "publisher"):
+            yield from self._texts(_FOAF + "name", node)[:1]
 
     def _licences(self) -> tuple[Said, ...]:
         found = {one.address or one.words: one for one in self._said(_DCT + "license")}
@@ -315,13 +321,3 @@ def _duration(text: str) -> str:
         return text
     unit = {"Y": "year", "M": "month", "D": "day"}[found[2]]
     return f"{found[1]} {unit}{'' if found[1] == '1' else 's'}"
-
-
-def year(text: str) -> int:
-    """Return the year of an ISO 8601 moment."""
-    return date.fromisoformat(text[:10]).year
-
-
-def joined(said: Iterable[Said]) -> str:
-    """Return several values as one text."""
-    return "; ".join(one.words for one in said)

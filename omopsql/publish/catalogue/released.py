@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rdflib import Graph
 
 MANIFEST, HISTORY = "manifest.json", "history.json"
-RECORD = "records/healthdcat.jsonld"
+RECORD = "records/healthdcat.ttl"
 
 _REPORTS = (  # what evidence a reader is led to: the end of its path, what it is called
     ("evaluation/index.html", "Evaluation: fidelity, utility, privacy and fairness"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -18,7 +18,7 @@ from omopsql.pages import GENERATOR, embedded, page, part
 from . import harvest
 from .engine import FILES, VERSION
 from .explored import MOST_ROWS, Explored, write_database
-from .pages import EXPLORER_PAGE, PAGES, index_page, publishers, release_page
+from .pages import EXPLORER_PAGE, PAGES, index_page, release_page
 from .pieces import write_pieces
 from .released import DataSet, Release, data_sets, read_release
 
@@ -73,7 +73,7 @@ def build(con: duckdb.DuckDBPyConnection, asked: Asked, output: Path, engine: Ma
                 tell(f"Writing {release.record.title}, version {release.version}")
                 explorers += _write_release(con, _Place(site, data_set, release), asked, engine_pieces)
         _write_text(site / "index.html", index_page(asked.title, found))
-        publisher = asked.publisher or publishers(found)
+        publisher = asked.publisher or _one_publisher(found)
         harvest.write_dcat(site, asked.title, publisher, asked.url, found)
         harvest.write_feed(site, asked.title, publisher, asked.url, found)
         harvest.write_addresses(site, asked.url, found)
@@ -161,6 +161,12 @@ def _explorer_page(title: str, release: Release, root: str, explored: Explored, 
     )
     style = part(*PAGES, "site.css") + part(*PAGES, "explorer.css")
     return page(f"SQL: {release.record.title}", body, style, part(*PAGES, "explorer.js"), loads=_LOADS)
+
+
+def _one_publisher(found: Sequence[DataSet]) -> str:
+    """Return the publisher of all data sets where it is the same, else an empty text."""
+    named = {", ".join(data_set.newest.record.publisher) for data_set in found}
+    return named.pop() if len(named) == 1 else ""
 
 
 def _left_out(explored: Explored) -> str:
