@@ -11,13 +11,18 @@ from .failures import Failure
 from .options import database_option, output_option
 
 
-@click.group()
+@click.group(short_help="Say what may be learned, and what a release must pass.")
 def policy() -> None:
     """Write a policy, or say in words what one means.
 
     A policy is a file of YAML that fit, evaluate and publish read: which tables, columns and concepts may be learned,
     how few persons a number may be over, and what a release must pass.
-    """
+
+    \b
+    Example:
+      omopsql policy init -o my_policy.yaml
+      omopsql policy check policy.yaml
+    """  # noqa: D301 (click reads \b)
 
 
 @policy.command(short_help="Write the commented default.")
