@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import sys
 import types
 from dataclasses import dataclass, replace
@@ -154,6 +155,16 @@ def write_release(synthetic: Path, release: Path) -> None:
         about = write_about(release.with_name("about.yaml"))
         key = keys.make_private(release.with_name("signing-key.pem"))
         publish(con, Asked(synthetic, release, about, force="An example"), key)
+
+
+def prepare_examples(demo_folder: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put what the examples of omopsql publish and verify read into a folder, and keys into a home of their own."""
+    stand_in(monkeypatch)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "home"))
+    write_about(folder / "about.yaml")
+    shutil.copytree(demo_folder / "release", folder / "release")
+    shutil.copyfile(folder / "release/public-key.pem", folder / "hospital-public-key.pem")
+    write_evaluation(folder / "report", demo_folder / "synthetic/cdm", datetime.now(UTC))
 
 
 def contents(folder: Path) -> dict[str, str]:
