@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
+import shutil
 import sys
 import types
 from dataclasses import dataclass, replace
@@ -148,12 +150,26 @@ def write_about(path: Path) -> Path:
 
 
 def write_release(synthetic: Path, release: Path) -> None:
-    """Publish data without an evaluation, by force."""
+    """Publish data without an evaluation, by force. Where there is nothing to sign with, there is no release."""
+    if importlib.util.find_spec("cryptography") is None:
+        return
     with pytest.MonkeyPatch.context() as patched, contextlib.closing(omopsql.connect()) as con:
         stand_in(patched)
         about = write_about(release.with_name("about.yaml"))
         key = keys.make_private(release.with_name("signing-key.pem"))
         publish(con, Asked(synthetic, release, about, force="An example"), key)
+
+
+def prepare_examples(demo_folder: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put what the examples of omopsql publish and verify read into a folder, and keys into a home of their own."""
+    if not (demo_folder / "release").exists():
+        return
+    stand_in(monkeypatch)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "home"))
+    write_about(folder / "about.yaml")
+    shutil.copytree(demo_folder / "release", folder / "release")
+    shutil.copyfile(folder / "release/public-key.pem", folder / "hospital-public-key.pem")
+    write_evaluation(folder / "report", demo_folder / "synthetic/cdm", datetime.now(UTC))
 
 
 def contents(folder: Path) -> dict[str, str]:

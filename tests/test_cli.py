@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import duckdb
+import published
 import pytest
 from commands import done, files, refused, run
 
@@ -200,7 +201,8 @@ def examples() -> list[str]:
 
 
 @pytest.mark.parametrize("command", examples())
-def test_the_examples_of_the_help_run(learned_clinic, demo_folder, folder, command):
+def test_the_examples_of_the_help_run(learned_clinic, demo_folder, folder, command, monkeypatch):
+    published.prepare_examples(demo_folder, folder, monkeypatch)
     if not command.startswith("omopsql demo"):
         Path("omopsql_demo").symlink_to(demo_folder)
         Path("athena_download").symlink_to(demo_folder / "vocabulary")

@@ -9,6 +9,8 @@ import pytest
 from omopsql import OmopsqlError
 from omopsql.publish import keys
 
+pytest.importorskip("cryptography")
+
 
 @pytest.fixture(autouse=True)
 def _records(monkeypatch):

@@ -15,6 +15,8 @@ from omopsql.publish.release import Asked, publish
 
 NOW = published.NOW
 
+pytest.importorskip("cryptography")
+
 
 @pytest.fixture(autouse=True)
 def _records(monkeypatch):

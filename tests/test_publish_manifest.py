@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from omopsql import OmopsqlError
 from omopsql.publish import keys
 
+pytest.importorskip("cryptography")
+
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory):

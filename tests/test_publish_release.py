@@ -18,6 +18,8 @@ from omopsql.publish.verify import verify
 NOW = published.NOW
 PUBLIC = "public-key.pem"
 
+pytest.importorskip("cryptography")
+
 
 @pytest.fixture(autouse=True)
 def _records(monkeypatch):

@@ -83,12 +83,13 @@ def publish(
     """Make a release of SYNTHETIC, what `omopsql synthesize` wrote: marked data, records, evidence, a signed manifest.
 
     It is refused, with every reason, when the advice is no, or the evidence is missing, expired or of other data.
-    Published again into the same folder, it is the next version there, and the history stays.
+    Published again into the same folder, it is the next version there, and the history stays. `omopsql publish --init`
+    asks for what about.yaml must say.
 
     \b
     Example:
-      omopsql publish --init --metadata about.yaml
-      omopsql publish synthetic/ --metadata about.yaml --model model.parquet --evaluation report/ -o release/
+      omopsql publish omopsql_demo/synthetic/cdm --metadata about.yaml --evaluation report/ -o release/
+      omopsql publish omopsql_demo/synthetic/cdm --metadata about.yaml --force "For a course" -o release/
       omopsql publish --retract release/ --reason "A coding error in the source"
 
     \b
