@@ -22,7 +22,7 @@ COPY (SELECT 'Bundle' AS resourceType, [{'resource': {'resourceType': 'Patient',
     {'resource': {'resourceType': 'Encounter', 'id': '2'}}] AS entry) TO 'bundle.json';
 FROM omopsql.use_vocabulary('omopsql_demo/vocabulary');
 CREATE TABLE hospital_model AS FROM omopsql.cdm_fit('omopsql_demo/cdm');
-CREATE TABLE first_part AS FROM omopsql.copula_fit('patients.parquet', method := 'copula', for_merge := true);
+CREATE TABLE first_part AS FROM omopsql.copula_fit('patients.parquet', method := 'independent', for_merge := true);
 CREATE TABLE second_part AS FROM first_part;
 CREATE TABLE second_hospital_model AS FROM hospital_model;
 CREATE TABLE quality_results AS FROM omopsql.check_cdm('omopsql_demo/cdm');

@@ -114,10 +114,11 @@ def test_three_nodes_and_a_server_make_the_pooled_model(folder):
             told = ["--root-certificates", "ca.pem", "--superlink", f"127.0.0.1:{link}", "--host", "127.0.0.1"]
             told += ["--port", str(port), "--node-config", config, *tls]
             stack.enter_context(running(name, [f"{programs}/flower-supernode", *told], environment))
-        end = time.monotonic() + PATIENCE
+        started = time.monotonic()
+        end = started + PATIENCE
         start = [f"{programs}/flwr", "run", "app", "here"]
-        while subprocess.run(start, env=environment, capture_output=True, timeout=PATIENCE).returncode:
-            assert time.monotonic() < end, logs()
+        while (run := subprocess.run(start, env=environment, capture_output=True, timeout=60, text=True)).returncode:
+            assert time.monotonic() < started + 60, f"{run.stdout}{run.stderr}{logs()}"
             time.sleep(2.0)
         models = [Path(name) / "model.parquet" for name in SITES]
         while not all(model.exists() and model.stat().st_size for model in models):

@@ -190,6 +190,19 @@ def test_what_was_fitted_differently_is_not_merged(con, options, told):
         con.execute("FROM omopsql.merge(['north.parquet', 'south.parquet'])").fetchall()
 
 
+def test_rounds_of_other_sites_are_not_merged(con):
+    """A site that is missing in the last round, or sums that each site counted by its own margins alone."""
+    split(con, patients(300))
+    in_rounds(con, "copula")
+    with pytest.raises(duckdb.Error, match="the sums were counted by margins of other sites than theirs"):
+        con.execute("FROM omopsql.merge(['north.parquet', 'south.parquet'])").fetchall()
+    asked = "FROM omopsql.copula_fit('north.data.parquet', method := 'copula', for_merge := true)"
+    for name in ("one", "two"):
+        con.execute(f"COPY ({asked}) TO '{name}.parquet'")
+    with pytest.raises(duckdb.Error, match="the sums were counted by margins of other sites than theirs"):
+        con.execute("FROM omopsql.merge(['one.parquet', 'two.parquet'])").fetchall()
+
+
 def test_columns_of_two_types_are_refused(con):
     split(con, patients(300))
     table = pq.read_table("south.data.parquet")

@@ -51,7 +51,8 @@ min-cell = 10
 _MODULE = """\
 from omopsql.federate.network import client_app, server_app
 
-client, server = client_app(), server_app()
+client = client_app()
+server = server_app()
 """
 
 

@@ -203,11 +203,20 @@ def _put_on_grid(values, bucket, step):
 
 
 class Table:
-    """What merged sums tell of a table: its margins after the first round, its latents after the second."""
+    """What merged sums tell of a table: its margins after the first round, its latents after the second.
+
+    Raises OmopsqlError when they are not of the very sites whose margins decided what was counted.
+    """
 
     def __init__(self, exact: Exact) -> None:
         self.exact = exact
         self.rows, self.min_cell = exact.header.rows, exact.header.min_cell
+        for last, name in ((1, exact.header.margins), (2, exact.header.pairs)):
+            if name is not None and name != exact.fingerprint(last):
+                raise OmopsqlError(
+                    "the sums were counted by margins of other sites than theirs: merge the files of the same sites in "
+                    "each round, from the first on"
+                )
 
     @cached_property
     def types(self) -> dict[str, str]:
