@@ -27,7 +27,7 @@ from .scores import noisy_joint
 from .survey import Survey
 from .tables import corrected
 
-_ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.12  # of ρ; pairs get what is left
+_ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.12  # of rho; pairs get what is left
 _FEWEST_IMAGINED, _MOST_IMAGINED = 50_000, 200_000
 _CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
 

@@ -17,6 +17,8 @@ _FIRST_YEAR, _YEARS = 1900, 200
 _DAYS = 365.2425
 _YEAR_OF_EPOCH = 1970
 _CLEAR = 4.2  # standard deviations: a place that holds so many rows is no mere noise
+_NEAR, _GAP = 2.0, 2  # so many suffice within so many places of one that holds rows
+_FEW_UNITS = 8  # a place of so few steps beside the last that holds rows is always counted
 DAY_SECONDS = 86_400.0
 
 
@@ -50,11 +52,15 @@ def powers_of_two() -> np.ndarray:
 
 
 def found(places: Places, counts: np.ndarray, scale: float) -> tuple[int, int]:
-    """The first and the last place that clearly hold rows; where none do, the one with most."""
-    clear = np.flatnonzero(counts >= _CLEAR * scale)
-    if not len(clear):
-        return int(np.argmax(counts)), int(np.argmax(counts))
-    return int(clear[0]), int(clear[-1])
+    """The first and the last place that clearly hold rows, and those beside them that likely do."""
+    clear = np.append(np.flatnonzero(counts >= _CLEAR * scale), np.argmax(counts))
+    first, last = int(clear.min()), int(clear.max())
+    near = counts >= _NEAR * scale
+    while near[max(first - _GAP, 0) : first].any():
+        first = max(first - _GAP, 0) + int(np.argmax(near[max(first - _GAP, 0) : first]))
+    while near[last + 1 : last + 1 + _GAP].any():
+        last += 1 + int(np.flatnonzero(near[last + 1 : last + 1 + _GAP])[-1])
+    return first, last
 
 
 def cells_of(places: Places, counts: np.ndarray, scale: float, unit: float, most: int) -> np.ndarray:
@@ -63,6 +69,8 @@ def cells_of(places: Places, counts: np.ndarray, scale: float, unit: float, most
     With a unit, every edge lies halfway between two of its multiples, and no cell is narrower than it.
     """
     first, last = found(places, counts, scale)
+    while last + 1 < len(places) and unit > 0.0 and places.edges[last + 2] <= _FEW_UNITS * unit:
+        last += 1
     rows = np.maximum(counts[first : last + 1] - scale, scale)
     share = rows / rows.sum()
     edges = []
@@ -82,4 +90,4 @@ def cells_of(places: Places, counts: np.ndarray, scale: float, unit: float, most
     cut = np.unique(np.concatenate([*edges, [end]]))
     if unit > 0.0:
         cut = cut[np.concatenate([[True], np.diff(cut) >= 0.5 * unit])]
-    return cut
+    return cut if len(cut) > 1 else np.array([cut[0] - (unit or 1.0), cut[0]])

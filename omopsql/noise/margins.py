@@ -12,12 +12,15 @@ import numpy as np
 from omopsql.synth import columns as c
 from omopsql.synth.margins import Margin
 
-from .mechanism import Account
+from .mechanism import Account, scale_of
 from .survey import Told
 
 _CLEAR = 1.5  # standard deviations that a cell's rows must be above nothing to be kept
-_JOINED = 2.0  # standard deviations that the rows of a joined cell are above nothing
+_JOINED = 2.0  # standard deviations that a run which holds rows is above nothing
 _HEAVY = 4.0  # standard deviations above which a cell is joined to no other
+_ROWS_OF_NOISE = 6.0  # of noise: a joined cell of average size holds so many rows
+_FEWEST = 12  # cells of a line that are not joined
+_FIRST_SHARE = 0.3  # of rho: which cells are joined
 _HALVINGS = 60
 
 
@@ -39,38 +42,51 @@ def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Count
         n = fitted(told.counts.astype(float), np.full(len(told.counts), told.scale), rows)
         return Counted(replace(margin, n=whole(n, rows)), np.arange(len(n)))
     counts = np.bincount(cells, minlength=len(margin.n))
-    noisy = account.sums("margin", [margin.column.name], counts, told.rho).astype(float)
-    scale = account.releases[-1].scale
-    groups = _groups(margin, noisy, scale)
-    spread = scale * np.sqrt(np.bincount(groups))
-    joined = np.bincount(groups, weights=noisy)
+    columns = [margin.column.name]
+    most = max(int(rows / (_ROWS_OF_NOISE * scale_of(told.rho, account.rows))), _FEWEST)
+    groups, first = np.arange(len(counts)), None
+    if margin.numbers > most:
+        first = account.sums("margin, to join cells", columns, counts, _FIRST_SHARE * told.rho).astype(float)
+        first_scale = account.releases[-1].scale
+        groups = _groups(margin, first, first_scale, rows / most)
+    width = np.bincount(groups)
+    left = told.rho if first is None else (1.0 - _FIRST_SHARE) * told.rho
+    joined = account.sums("margin", columns, np.bincount(groups, weights=counts).astype(np.int64), left).astype(float)
+    spread = np.full(len(joined), account.releases[-1].scale)
+    if first is not None:  # both tell of the same rows: each counts by its precision
+        other = first_scale**2 * width
+        weight = other / (other + spread**2)
+        joined = weight * joined + (1.0 - weight) * np.bincount(groups, weights=first)
+        spread = np.sqrt(weight) * spread
     joined = np.where(joined >= _CLEAR * spread, joined, 0.0)
     n = whole(fitted(joined, spread, rows), rows)
     return _kept(margin, groups, n)
 
 
-def _groups(margin: Margin, noisy: np.ndarray, scale: float) -> np.ndarray:
+def _groups(margin: Margin, noisy: np.ndarray, scale: float, share: float) -> np.ndarray:
     """The joined cell of each cell, in order: neighbouring intervals are joined, whatever else is a cell stays one."""
     is_interval = np.zeros(len(noisy), bool)
     is_interval[: margin.numbers] = margin.low < margin.high
     begins = np.ones(len(noisy), bool)
-    run = _runs(noisy[is_interval], scale)
+    run = _runs(noisy[is_interval], scale, share)
     begins[is_interval] = np.diff(run, prepend=-1) > 0
     own = np.cumsum(begins) - 1
     own[is_interval] = own[np.flatnonzero(is_interval & begins)[run]]
     return np.asarray(own)
 
 
-def _runs(noisy: np.ndarray, scale: float) -> np.ndarray:
-    """Join neighbouring cells until they clearly hold rows; one that does so alone stands alone."""
+def _runs(noisy: np.ndarray, scale: float, share: float) -> np.ndarray:
+    """Join neighbouring cells until they hold their share of the rows; one that does so alone stands alone.
+
+    Where cells begin or cease to hold rows, a run ends, so that no mass spreads over a gap.
+    """
     run, current, held, joined = np.empty(len(noisy), np.int64), 0, 0.0, 0
     for k, n in enumerate(noisy):
-        if joined and n >= _HEAVY * scale and held < _JOINED * scale * np.sqrt(joined):
+        begins = n >= _HEAVY * scale and held < _JOINED * scale * np.sqrt(joined)
+        if joined and (begins or n >= 0.7 * share or held + 0.5 * n > share):
             current, held, joined = current + 1, 0.0, 0
         run[k] = current
         held, joined = held + n, joined + 1
-        if held >= _JOINED * scale * np.sqrt(joined):
-            current, held, joined = current + 1, 0.0, 0
     return np.asarray(run)
 
 

@@ -1,6 +1,6 @@
 """The three ways in which anything leaves the data under noise, each by OpenDP and each entered in the ledger.
 
-The guarantee is zero-concentrated: every release has a ρ, those of several releases add up, and ε follows from their
+The guarantee is zero-concentrated: every release has a rho, those of several releases add up, and ε follows from their
 sum at δ. Sources: M. Bun, T. Steinke, TCC 2016 (zCDP); C. Canonne, G. Kamath, T. Steinke, NeurIPS 2020 (the discrete
 Gaussian); R. Rogers, 2023, arXiv 2309.09170 (unknown labels); what is spent may depend on earlier releases as long as
 the sum is fixed beforehand: M. Lécuyer, 2021, arXiv 2103.01379.
@@ -19,9 +19,9 @@ import numpy as np
 
 from omopsql.errors import OmopsqlError
 
-_SMALLEST_RHO, _LARGEST_RHO = 1e-12, 1e4
-_HALVINGS = 80
-_SLACK = 1e-9  # of ρ: what rounding may add up to
+_TIGHTER = 10.0  # OpenDP lets rho be so many times what the plain formula does, at most
+_HALVINGS = 32
+_SLACK = 1e-9  # of rho: what rounding may add up to
 
 
 @cache
@@ -36,7 +36,7 @@ def opendp() -> Any:
 
 
 def epsilon_of(rho: float, delta: float) -> float:
-    """Convert a sum of ρ to ε at ``delta``, as OpenDP does."""
+    """Convert a sum of rho to ε at ``delta``, as OpenDP does."""
     if rho <= 0.0:
         return 0.0
     dp = opendp()
@@ -45,9 +45,12 @@ def epsilon_of(rho: float, delta: float) -> float:
     return float(dp.c.make_zCDP_to_approxDP(gaussian).map(1.0).epsilon(delta))
 
 
+@cache
 def rho_of(epsilon: float, delta: float) -> float:
-    """The largest ρ that costs at most ``epsilon`` at ``delta``."""
-    low, high = math.log(_SMALLEST_RHO), math.log(_LARGEST_RHO)
+    """The largest rho that costs at most ``epsilon`` at ``delta``."""
+    told = math.log(1.0 / delta)
+    known = (math.sqrt(told + epsilon) - math.sqrt(told)) ** 2  # by Bun and Steinke; OpenDP's is tighter
+    low, high = math.log(known), math.log(_TIGHTER * known)
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if epsilon_of(math.exp(middle), delta) <= epsilon else (low, middle)
@@ -76,7 +79,7 @@ class Release:
 class Account:
     """A budget of (epsilon, delta) for persons of at most ``rows`` rows each, and what was spent of it.
 
-    Half of delta is for the conversion of ρ, half for labels that are not known beforehand.
+    Half of delta is for the conversion of rho, half for labels that are not known beforehand.
     """
 
     epsilon: float
@@ -90,7 +93,7 @@ class Account:
 
     @property
     def left(self) -> float:
-        """What of ρ is left."""
+        """What of rho is left."""
         return self.rho - sum(release.rho for release in self.releases)
 
     def sums(
@@ -112,24 +115,14 @@ class Account:
 
         One row adds 1 to one label.
         """
-        dp = opendp()
         scale = scale_of(rho, self.rows)
-        threshold = self._threshold(scale, delta)
+        threshold = _threshold(scale, delta, self.rows)
         noisy = _label_noise(scale, threshold)
         spent, failing = noisy.map((self.rows, self.rows, self.rows))
         found: dict[str, int] = noisy(counts) if counts else {}
         entered = Release(name, tuple(columns), len(found), self.rows, scale, spent, failing, threshold)
         self._enter(entered)
         return found, scale
-
-    def _threshold(self, scale: float, delta: float) -> int:
-        """The least threshold at which a label of one person alone shows with a chance of at most ``delta``."""
-        low, high = self.rows, self.rows + math.ceil(40.0 * scale) + 2
-        while low < high:
-            middle = (low + high) // 2
-            failing = _label_noise(scale, middle).map((self.rows, self.rows, self.rows))[1]
-            low, high = (low, middle) if failing <= delta else (middle + 1, high)
-        return low
 
     def cells(
         self, name: str, counts: np.ndarray, persons_cells: int, rho: float, delta: float
@@ -169,6 +162,17 @@ class Account:
 def scale_of(rho: float, sensitivity: float) -> float:
     """Scale of the noise that hides ``sensitivity`` at the cost of ``rho``."""
     return sensitivity / math.sqrt(2.0 * rho) * (1.0 + _SLACK)
+
+
+@cache
+def _threshold(scale: float, delta: float, rows: int) -> int:
+    """The least threshold at which a label of one person alone shows with a chance of at most ``delta``."""
+    low, high = rows, rows + math.ceil(40.0 * scale) + 2
+    while low < high:
+        middle = (low + high) // 2
+        failing = _label_noise(scale, middle).map((rows, rows, rows))[1]
+        low, high = (low, middle) if failing <= delta else (middle + 1, high)
+    return low
 
 
 def _length(cells: int) -> int:

@@ -21,7 +21,7 @@ from omopsql.synth.strata import Strata
 from .mechanism import Account
 
 _ROOM = 1.6  # squared radius over the mean squared length of a row's scores
-_ORDER_SHARE = 0.25  # of ρ: in which order labels lie
+_ORDER_SHARE = 0.25  # of rho: in which order labels lie
 _PRIOR_CORRELATION = 0.1  # variance of correlations: those that noise hides are taken for weaker
 _PRIOR_VARIANCE = 0.04  # of the mean score of a label in another column
 

@@ -26,19 +26,15 @@ from omopsql.synth.margins import Margin
 from .grid import Places, cells_of, places_of
 from .mechanism import Account, scale_of
 
-_KIND_SHARE, _STEP_SHARE, _PLACE_SHARE, _HEAP_SHARE = (
-    0.08,
-    0.05,
-    0.1,
-    0.15,
-)  # of a column's ρ; cells and labels get what is left
+# Shares of a column's rho; its cells and labels get what is left.
+_KIND_SHARE, _STEP_SHARE, _PLACE_SHARE, _HEAP_SHARE = 0.08, 0.05, 0.12, 0.15
 _MOSTLY = 0.5  # of the rows with a text: so many numbers make a column of numbers
 _MOST_STEPS = 9
 _COVERED = 0.99  # of the numbers: the step must fit them
 _TOO_RARE = 0.1  # of the texts: labels that cover fewer say nothing of a column
 _CLEAR = 3.0
-_MOST_CELLS, _FEWEST_CELLS = 512, 16
-_ROWS_OF_NOISE = 5.0  # of noise: a cell of average size holds so many rows at least
+_MOST_CELLS, _FEWEST_CELLS = 512, 64
+_ROWS_OF_NOISE = 1.5  # of noise: a cell of average size holds so many rows at least
 _ENUM = re.compile(r"'((?:[^']|'')*)'")
 
 

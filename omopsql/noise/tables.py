@@ -1,15 +1,16 @@
 """Pairs of columns under noise: those that the copula tells worst are chosen, counted and put right, round by round.
 
 The copula imagines a population. In each round the pairs whose tables differ most from the data's are chosen by noisy
-maximum and counted under noise, and the imagined rows are weighted until their tables agree with what was counted. What
-is learned in the end is the weighted population: the nearest to the copula with those tables. Sources: R. McKenna and
-others, AIM, VLDB 2022 (choosing what the model tells worst); W. Deming, F. Stephan, 1940 (raking).
+maximum and counted under noise, and imagined rows are changed until their tables agree with what was counted. What is
+learned in the end is that population. Sources: R. McKenna and others, AIM, VLDB 2022 (choosing what the model tells
+worst); Z. Zhang and others, PrivSyn, USENIX Security 2021 (changing rows gradually).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,74 +23,76 @@ from .margins import fitted
 from .mechanism import Account, scale_of
 
 _FINE = 24  # bins of a column in which pairs are compared at most
-_CHOICE_SHARE = 0.15  # of ρ
+_CHOICE_SHARE = 0.15  # of rho
 _ROUNDS = 6
 _PAIRS_A_COLUMN = 2.0  # that are counted
 _TOLD = 0.05  # total variation that noise may add to a table: it has as many cells as that allows
 _FEWEST_CELLS = 16
-_SWEEPS, _LAST_SWEEPS = 6, 30
-_MOST_RATIO = 8.0
+_SWEEPS, _LAST_SWEEPS = 10, 40
+_FIRST_STEP, _SLOWER, _LEAST_STEP = 1.0, 0.93, 0.1
 
 
 @dataclass
 class Population:
-    """Imagined rows, by their cells, (columns, rows), and how much each weighs."""
+    """Imagined rows, by their cells, (columns, rows), their fine bins, and the tables that they are to agree with."""
 
     cells: np.ndarray
     codes: np.ndarray
-    weights: np.ndarray
-    places: list[np.ndarray] = field(default_factory=list)
-    targets: list[np.ndarray] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
 
     def table(self, i: int, j: int, sizes: np.ndarray) -> np.ndarray:
         """Shares of two columns' fine bins."""
         at = self.codes[i].astype(np.int64) * sizes[j] + self.codes[j]
-        return np.bincount(at, self.weights, sizes[i] * sizes[j]).reshape(sizes[i], sizes[j]) / self.weights.sum()
+        return np.bincount(at, minlength=sizes[i] * sizes[j]).reshape(sizes[i], sizes[j]) / len(at)
 
-    def rake(self, sweeps: int) -> None:
-        """Weight the rows until their tables agree with those that were counted."""
-        for _ in range(sweeps):
-            for place, target in zip(self.places, self.targets, strict=True):
-                _rake(self.weights, place, target)
+    def agree(self, sweeps: int) -> None:
+        """Change as few rows as it takes until the tables agree with those that were counted."""
+        for sweep in range(sweeps):
+            step = max(_FIRST_STEP * _SLOWER**sweep, _LEAST_STEP)
+            for number, of in enumerate(self.targets):
+                seed = 1 + 1000 * sweep + number
+                _move(self.cells, self.codes, of.i, of.j, of.down, of.across, of.shares, step, seed)
 
-    def rows(self) -> np.ndarray:
-        """As many rows as there are, each drawn as often as it weighs: cells, (columns, rows)."""
-        n = len(self.weights)
-        drawn = np.searchsorted(np.cumsum(self.weights) / self.weights.sum(), (np.arange(n) + 0.5) / n)
-        return np.ascontiguousarray(self.cells[:, np.minimum(drawn, n - 1)])
+
+class Target(NamedTuple):
+    """The shares that joined bins of two columns are to have, (down, across)."""
+
+    i: int
+    j: int
+    down: np.ndarray
+    across: np.ndarray
+    shares: np.ndarray
 
 
 def corrected(
     imagined: np.ndarray, cells: np.ndarray, margins: list[Margin], rows: int, rho: float, account: Account
 ) -> np.ndarray:
-    """Correct imagined rows by tables of the data's cells, both (columns, rows): rows to learn from, (columns, rows)."""
+    """Correct imagined rows by tables of the data's cells, both (columns, rows): the rows to learn from."""
     maps = [bins_of(margin, _FINE) for margin in margins]
     sizes = np.array([int(m.max()) + 1 for m in maps])
     held = [np.bincount(m, weights=margin.n) for m, margin in zip(maps, margins, strict=True)]
     data = PairTables(coded(cells, maps), sizes)
-    population = Population(imagined, coded(imagined, maps), np.ones(imagined.shape[1]))
-    for j, own in enumerate(held):
-        population.places.append(population.codes[j].astype(np.int64))
-        population.targets.append(own / own.sum())
+    imagined = imagined.astype(np.int32)
+    population = Population(imagined, coded(imagined, maps))
     names = [margin.column.name for margin in margins]
     open_pairs = [(i, j) for i in range(len(margins)) for j in range(i + 1, len(margins)) if min(sizes[[i, j]]) > 1]
     wanted = min(len(open_pairs), round(_PAIRS_A_COLUMN * len(margins)))
     if not wanted:
-        return population.rows()
+        return population.cells
     choice_rho, table_rho = _CHOICE_SHARE * rho / wanted, (1.0 - _CHOICE_SHARE) * rho / wanted
     scale = scale_of(table_rho, account.rows)
     most = max(int(_TOLD * 2.0 * rows / (0.8 * scale)), _FEWEST_CELLS)
     joins = {(i, j): _joins(held[i], held[j], margins[i], margins[j], maps[i], maps[j], most) for i, j in open_pairs}
     for picks in np.array_split(np.arange(wanted), min(_ROUNDS, wanted)):
-        population.rake(_SWEEPS)
+        population.agree(_SWEEPS)
         apart = [_apart(data(i, j), rows * population.table(i, j, sizes), joins[i, j], scale) for i, j in open_pairs]
         for _ in picks:
             at = account.choice("pair told worst", names, np.array(apart), choice_rho)
             i, j = open_pairs.pop(at)
             apart.pop(at)
             _count(population, data(i, j), rows, sizes, (i, j), joins[i, j], held, table_rho, account, names)
-    population.rake(_LAST_SWEEPS)
-    return population.rows()
+    population.agree(_LAST_SWEEPS)
+    return population.cells
 
 
 def _joins(a: np.ndarray, b: np.ndarray, one: Margin, two: Margin, at: np.ndarray, bt: np.ndarray, most: int):
@@ -158,19 +161,75 @@ def _count(
     for _ in range(_LAST_SWEEPS):
         table *= (margins[0] / table.sum(axis=1))[:, None]
         table *= margins[1] / table.sum(axis=0)
-    codes = [join[population.codes[k]] for k, join in zip(pair, joins, strict=True)]
-    population.places.append(codes[0] * table.shape[1] + codes[1])
-    population.targets.append(table.reshape(-1) / table.sum())
+    population.targets.append(Target(i, j, *joins, table / table.sum()))
 
 
 @njit(nogil=True, cache=True)
-def _rake(weights, place, target):
-    held = np.zeros(target.size)
-    for row in range(weights.size):
-        held[place[row]] += weights[row]
-    total = held.sum()
-    for b in range(target.size):
-        if held[b] > 0.0:
-            held[b] = min(max(target[b] * total / held[b], 1.0 / _MOST_RATIO), _MOST_RATIO)
-    for row in range(weights.size):
-        weights[row] *= held[place[row]]
+def _move(cells, codes, i, j, down, across, shares, step, seed):  # noqa: C901
+    """Bring a table of two columns nearer to its target by a step.
+
+    Rows of bins that hold too many become rows of bins that hold too few: every other one as a copy of a row there, so
+    that the company of the two values is kept, the rest in these two columns alone, so that the row is.
+    """
+    np.random.seed(seed)
+    columns, rows = cells.shape
+    wide = shares.shape[1]
+    bins = np.empty(rows, np.int64)
+    held = np.zeros(shares.size, np.int64)
+    for row in range(rows):
+        bins[row] = down[codes[i, row]] * wide + across[codes[j, row]]
+        held[bins[row]] += 1
+    begin = np.zeros(shares.size + 1, np.int64)
+    begin[1:] = np.cumsum(held)
+    members, at = np.empty(rows, np.int64), begin[:-1].copy()
+    for row in range(rows):
+        members[at[bins[row]]] = row
+        at[bins[row]] += 1
+    excess = held - shares.copy().reshape(-1) * rows
+    freed = np.empty(rows, np.int64)
+    count = 0
+    for b in range(shares.size):
+        if excess[b] > 0.0:
+            own = members[begin[b] : begin[b + 1]]
+            take = min(np.int64(excess[b] * step + np.random.random()), own.size)
+            for k in range(take):
+                other = k + np.random.randint(own.size - k)
+                own[k], own[other] = own[other], own[k]
+                freed[count] = own[k]
+                count += 1
+    for k in range(count):
+        other = k + np.random.randint(count - k)
+        freed[k], freed[other] = freed[other], freed[k]
+    used = 0
+    for b in range(shares.size):
+        if excess[b] >= 0.0:
+            continue
+        need = np.int64(-excess[b] * step + np.random.random())
+        for k in range(need):
+            if used >= count:
+                return
+            row = freed[used]
+            used += 1
+            if held[b] > 0:
+                donor = members[begin[b] + np.random.randint(held[b])]
+                if k % 8 == 7:
+                    for c in range(columns):
+                        cells[c, row], codes[c, row] = cells[c, donor], codes[c, donor]
+                else:
+                    cells[i, row], codes[i, row] = cells[i, donor], codes[i, donor]
+                    cells[j, row], codes[j, row] = cells[j, donor], codes[j, donor]
+            else:
+                first, second = _donors(codes[i], down, b // wide), _donors(codes[j], across, b % wide)
+                if first >= 0 and second >= 0:
+                    cells[i, row], codes[i, row] = cells[i, first], codes[i, first]
+                    cells[j, row], codes[j, row] = cells[j, second], codes[j, second]
+
+
+@njit(nogil=True, cache=True)
+def _donors(codes, join, wanted):
+    """A row of a joined bin, found at random; -1 where many tries find none."""
+    for _ in range(1000):
+        row = np.random.randint(codes.size)
+        if join[codes[row]] == wanted:
+            return row
+    return -1

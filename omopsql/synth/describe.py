@@ -64,9 +64,10 @@ def _protection(model: Model) -> str:
     each = (
         f"at most {_counted(model.noise['rows_per_person'], 'row')} of each {person}" if person else "each row a person"
     )
+    budget = f"epsilon {model.noise['epsilon']:g} at delta {model.noise['delta']:g}"
     return (
-        f"{under}noise hides any one person, with epsilon {model.noise['epsilon']:g} at delta "
-        f"{model.noise['delta']:g}, {each}; every number follows from noisy sums, which privacy_ledger lists"
+        f"{under}noise hides any one person, with {budget}, {each}; "
+        "every number follows from noisy sums, which privacy_ledger lists"
     )
 
 

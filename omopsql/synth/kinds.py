@@ -24,6 +24,7 @@ def looks_like_key(name: str, counted: pa.Table, rows: int, min_cell: int) -> bo
 
 
 def named_like_key(name: str) -> bool:
+    """Whether a column is called like a key."""
     lowered = name.lower()
     return lowered.endswith(("id", "_no", "_nr", "key", "mrn", "number", "uuid")) or lowered.startswith("id")
 

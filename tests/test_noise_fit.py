@@ -1,0 +1,143 @@
+"""A fit under noise, from SQL: what it says of itself, what it hides, and what it keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("opendp")
+
+import omopsql
+from omopsql.noise.grid import cells_of, found, places_of
+from omopsql.noise.margins import fitted, whole
+from omopsql.synth.model import LEDGER
+
+
+@pytest.fixture(scope="module")
+def con():
+    con = omopsql.connect()
+    con.execute("CREATE TABLE patients AS FROM omopsql.example_patients(3000)")
+    con.execute("CREATE TABLE m AS FROM omopsql.copula_fit('patients', epsilon := 3.0)")
+    con.execute("CREATE TABLE plain AS FROM omopsql.copula_fit('patients')")
+    return con
+
+
+def test_the_ledger_adds_up_to_epsilon_and_no_more(con):
+    total = con.execute(
+        "SELECT max(epsilon_so_far), max(rho_so_far), sum(rho) FROM omopsql.privacy_ledger('m')"
+    ).fetchall()
+    epsilon, so_far, rho = total[0]
+    assert 2.99 < epsilon <= 3.0
+    assert so_far == pytest.approx(rho)
+
+
+def test_every_release_has_noise(con):
+    least = con.execute("SELECT min(scale), min(sensitivity), min(rho) FROM omopsql.privacy_ledger('m')").fetchall()[0]
+    assert all(value > 0 for value in least)
+
+
+def test_a_model_without_noise_says_so(con):
+    assert con.execute("SELECT release, epsilon_so_far FROM omopsql.privacy_ledger('plain')").fetchall() == [
+        ("everything: no noise was added", None)
+    ]
+    words = {
+        model: con.execute(
+            f"SELECT description FROM omopsql.copula_describe('{model}') WHERE statistic = 'model'"
+        ).fetchall()[0][0]
+        for model in ("m", "plain")
+    }
+    assert "no noise was added" in words["plain"]
+    assert "epsilon 3 at delta 1e-06" in words["m"]
+    assert "no noise" not in words["m"]
+
+
+def test_a_model_without_noise_has_no_row_of_a_ledger(con):
+    assert con.execute(f"SELECT count(*) FROM plain WHERE statistic = '{LEDGER}'").fetchall() == [(0,)]
+    assert con.execute("SELECT count(*) FROM plain WHERE value LIKE '%noise%'").fetchall() == [(0,)]
+
+
+def test_the_number_of_rows_is_not_told(con):
+    """In ten fits some of the noisy numbers of rows differ from the real one."""
+    told = {
+        con.execute(
+            "SELECT n FROM omopsql.copula_fit('patients', epsilon := 0.5, method := 'independent') WHERE statistic = 'model'"
+        ).fetchall()[0][0]
+        for _ in range(4)
+    }
+    assert len(told | {3000}) > 2
+
+
+def test_rows_have_the_columns_and_types_of_the_source(con):
+    made = con.sql("FROM omopsql.copula_sample('m', 100, seed := 1)")
+    source = con.sql("FROM patients")
+    assert (made.columns, made.types) == (source.columns, source.types)
+
+
+def test_a_strong_link_survives():
+    con = omopsql.connect()
+    con.execute(
+        "CREATE TABLE t AS SELECT i % 5 AS a, CASE i % 5 WHEN 0 THEN 'p' WHEN 1 THEN 'q' ELSE 'r' END AS b "
+        "FROM range(20000) t(i)"
+    )
+    con.execute("CREATE TABLE m AS FROM omopsql.copula_fit('t', epsilon := 3.0)")
+    agree = con.execute(
+        "SELECT avg((CASE a WHEN 0 THEN 'p' WHEN 1 THEN 'q' ELSE 'r' END = b)::INTEGER) "
+        "FROM omopsql.copula_sample('m', 5000, seed := 1)"
+    ).fetchall()[0][0]
+    assert agree > 0.85
+
+
+def test_a_rare_label_never_leaves():
+    con = omopsql.connect()
+    con.execute("CREATE TABLE t AS SELECT 'common' AS b, i % 3 AS a FROM range(2000) t(i)")
+    con.execute("INSERT INTO t VALUES ('her own diagnosis', 1), ('his own diagnosis', 2)")
+    for _ in range(5):
+        con.execute("CREATE OR REPLACE TABLE m AS FROM omopsql.copula_fit('t', epsilon := 1.0)")
+        assert con.execute("SELECT count(*) FROM m WHERE value LIKE '%own diagnosis%'").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("epsilon := 0.0", "epsilon is 0"),
+        ("epsilon := 1.0, delta := 0.5", "delta is 0.5"),
+        ("epsilon := 1.0, person := 'nobody'", "no column 'nobody'"),
+        ("person := 'sex'", "only with epsilon"),
+        ("epsilon := 1.0, rows_per_person := 0", "rows_per_person is 0"),
+    ],
+)
+def test_errors_say_what_is_wrong(con, arguments, message):
+    with pytest.raises(Exception, match=message):
+        con.execute(f"FROM omopsql.copula_fit('patients', {arguments})")
+
+
+def test_guessed_types_are_refused(con, tmp_path):
+    path = tmp_path / "patients.csv"
+    con.execute(f"COPY patients TO '{path}'")
+    with pytest.raises(Exception, match="guessed from its rows"):
+        con.execute(f"FROM omopsql.copula_fit('{path}', epsilon := 1.0)")
+
+
+def test_places_cover_the_line():
+    for base in ("DOUBLE", "DATE", "TIMESTAMP", "BOOLEAN", "TIME"):
+        assert (np.diff(places_of(base).edges) > 0).all()
+
+
+def test_cells_lie_between_multiples_of_the_unit():
+    places = places_of("BIGINT")
+    counts = np.zeros(len(places))
+    ages = np.arange(18, 91)
+    np.add.at(counts, np.searchsorted(places.edges, ages, "right") - 1, 100.0)
+    edges = cells_of(places, counts, 1.0, 1.0, 512)
+    assert edges[0] <= 17.5
+    assert edges[-1] >= 90.5
+    assert np.allclose(edges % 1.0, 0.5)
+    assert found(places, counts, 1.0)[0] <= np.searchsorted(places.edges, 18, "right") - 1
+
+
+def test_fitted_counts_are_whole_and_add_up():
+    noisy = np.array([105.0, -8.0, 40.0, 3.0])
+    n = whole(fitted(noisy, np.full(4, 5.0), 140), 140)
+    assert n.sum() == 140
+    assert n.min() >= 0
+    assert n[0] > n[2] > n[1]
