@@ -72,9 +72,9 @@ def _origin(case: Case) -> Iterator[str]:
     """Whether the data are synthetic, of one model, and as they were made."""
     made = case.synthetic.generations()
     if None in made:
-        yield f"nothing in {case.synthetic.path} says that it is synthetic: omopsql synthesize marks what it writes"
+        yield f"nothing in {case.synthetic.path.name} says that it is synthetic: omopsql synthesize marks what it writes"
     if len(made) > 1:
-        yield f"the files of {case.synthetic.path} were made from different models or seeds: make them in one run"
+        yield f"the files of {case.synthetic.path.name} were made from different models or seeds: make them in one run"
     if case.model_sha256 not in (None, case.facts.generation.model_sha256):
         yield (
             f"the model that is given ({case.model_sha256[:12]}) is not the one that made the data "

@@ -172,11 +172,12 @@ def _assess(record: Description, dataset: URIRef, about: About, evidence: Sequen
         _certify(record, dataset, "label", iri(about.quality_certificate))
     for report in evidence:
         if report.kind in _ASSESSED:
-            body = record.node(record.part("report", report.path), "oa:TextualBody")
+            name = f"{report.kind}/{report.path}"  # several reports may share a file
+            body = record.node(record.part("report", name), "oa:TextualBody")
             record.say(body, "dct:title", words(report.title))
             record.say(body, "rdf:value", words(report.words or report.verdict))
             record.say(body, "dct:source", plain(report.path))
-            _certify(record, dataset, report.path, body)
+            _certify(record, dataset, name, body)
 
 
 def _certify(record: Description, dataset: URIRef, name: str, body: URIRef) -> None:
