@@ -199,16 +199,19 @@ def _edition(output: Path, identifier: str, version: str | None, moment: datetim
 
 
 def _generation(con: duckdb.DuckDBPyConnection, model: str | None, synthetic: Synthetic) -> Generation:
-    """How the data say that they were made. Raises OmopsqlError when they do not say it."""
+    """How the data say that they were made; of a CDM without marks, its model with the seed that its manifest tells.
+
+    Raises OmopsqlError when neither says it: a record must not claim what nobody knows.
+    """
     found = sorted((made for made in synthetic.generations() if made is not None), key=str)
     if found:
         return found[0]
-    if model is None:
+    if model is None or "seed" not in synthetic.told:
         raise OmopsqlError(
-            f"nothing in {synthetic.path} says that it is synthetic: make it with omopsql synthesize, which marks what "
-            "it writes, or give --model"
+            f"nothing in {synthetic.path} says that it is synthetic, by which model and seed: make it again with "
+            "omopsql synthesize, which marks what it writes; equal seeds make equal rows"
         )
-    return generation_of_model(con, model, int(synthetic.told.get("seed", 0)))
+    return generation_of_model(con, model, int(synthetic.told["seed"]))
 
 
 def _reports(asked: Asked) -> Reports:
