@@ -2,8 +2,9 @@
 
     python -m benchmarks.noise --data FOLDER
 
-``--data`` holds ``sdnist_ma2018.csv``; without it those lines are left out. Pairs: mean total variation distance over all
-pairs of columns, numbers in 20 percentile bins. TSTR: AUROC of a classifier trained on synthetic rows, on other real ones.
+``--data`` holds ``sdnist_ma2018.csv``; without it those lines are left out. Pairs: mean total variation distance over
+all pairs of columns, numbers in 20 percentile bins. TSTR: AUROC of a classifier trained on synthetic rows, on other
+real ones.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ def main() -> None:
     con.execute("SET threads = 1")
     con.execute("SET enable_progress_bar = false")
     held_out = mixed_table(HELD_OUT, 1)
-    print(
-        "| table | epsilon | method | pairs | TSTR | shapes / pairs as SDMetrics | CPU s of the fit |\n|---|---|---|---|---|---|---|"
-    )
+    print("| table | epsilon | method | pairs | TSTR | shapes / pairs as SDMetrics | CPU s of the fit |")
+    print("|---|---|---|---|---|---|---|")
     for rows, epsilon in ((10_000, 3.0), (100_000, 1.0)):
         con.register("mixed", mixed_table(rows))
         con.execute("CREATE OR REPLACE TABLE real AS FROM mixed")

@@ -60,7 +60,8 @@ def test_the_number_of_rows_is_not_told(con):
     """In ten fits some of the noisy numbers of rows differ from the real one."""
     told = {
         con.execute(
-            "SELECT n FROM omopsql.copula_fit('patients', epsilon := 0.5, method := 'independent') WHERE statistic = 'model'"
+            "SELECT n FROM omopsql.copula_fit('patients', epsilon := 0.5, method := 'independent') "
+            "WHERE statistic = 'model'"
         ).fetchall()[0][0]
         for _ in range(4)
     }

@@ -69,7 +69,7 @@ def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, acc
     """The joint statistics of one method, with what is left of the budget."""
     if method == "independent" or len(margins) < 2:
         return "independent", Model("independent", rows, 1, []).joint
-    only = method == "copula"
+    only = method == "copula" or (method == "auto" and not any(margin.labels for margin in margins))
     rho = account.left * (1.0 - 1e-6) if only else _SCORE_SHARE * account.rho
     joint, latents = noisy_joint(cells, margins, rows, rho, account)
     if only:

@@ -31,7 +31,7 @@ def person_column(relation: Relation, person: str | None) -> str | None:
 
 def check_types(relation: Relation) -> None:
     """Refuse a file whose types are guessed from its rows: they would tell of the rows without noise."""
-    if relation.sql.startswith(_GUESSED):
+    if relation.sql.removeprefix("(FROM ").startswith(_GUESSED):
         raise OmopsqlError(
             f"{relation.name}: the types of its columns are guessed from its rows, which epsilon does not allow; "
             "give a table with types that you declare, or a Parquet file"

@@ -114,7 +114,7 @@ class Survey:
         return self._labels(Column(name, sql_type, c.CATEGORY), counted, share * self.rho)
 
     def _classes(self, name: str, counted: pa.Table) -> tuple[np.ndarray, float]:
-        """Rows that hold nothing, a text, a date, and a number of 0 to 9 decimals, without and with zeros at its end."""
+        """Rows that hold nothing, a text, a date, a number of 0 to 9 decimals without and with zeros at its end."""
         classes = np.zeros(3 + 2 * (_MOST_STEPS + 1), np.int64)
         n, numbers, dates, padded = (counted[of].to_numpy() for of in ("n", "numbers", "dates", "padded"))
         decimals = np.minimum(counted["most_decimals"].fill_null(0).to_numpy(), _MOST_STEPS)

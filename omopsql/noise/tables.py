@@ -28,6 +28,7 @@ _ROUNDS = 6
 _PAIRS_A_COLUMN = 2.0  # that are counted
 _TOLD = 0.05  # total variation that noise may add to a table: it has as many cells as that allows
 _FEWEST_CELLS = 16
+_WHOLE = 8  # of so many changed rows one becomes a copy: more copies make the population uniform
 _SWEEPS, _LAST_SWEEPS = 10, 40
 _FIRST_STEP, _SLOWER, _LEAST_STEP = 1.0, 0.93, 0.1
 
@@ -168,8 +169,8 @@ def _count(
 def _move(cells, codes, i, j, down, across, shares, step, seed):  # noqa: C901
     """Bring a table of two columns nearer to its target by a step.
 
-    Rows of bins that hold too many become rows of bins that hold too few: every other one as a copy of a row there, so
-    that the company of the two values is kept, the rest in these two columns alone, so that the row is.
+    Rows of bins that hold too many become rows of bins that hold too few, mostly in these two columns alone, so that
+    the rest of the row is kept; now and then as a copy of a whole row there.
     """
     np.random.seed(seed)
     columns, rows = cells.shape
@@ -212,7 +213,7 @@ def _move(cells, codes, i, j, down, across, shares, step, seed):  # noqa: C901
             used += 1
             if held[b] > 0:
                 donor = members[begin[b] + np.random.randint(held[b])]
-                if k % 8 == 7:
+                if k % _WHOLE == 0:
                     for c in range(columns):
                         cells[c, row], codes[c, row] = cells[c, donor], codes[c, donor]
                 else:
