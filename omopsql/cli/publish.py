@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,9 +104,9 @@ def publish(
         _ask(metadata or Path("about.yaml"))
         return
     if retract is not None:
-        _retract(retract, reason, key)
+        identifier = _retract(retract, reason, key)
         if edc is not None:
-            _send(edc, retract)
+            _withdraw(edc, retract, identifier)
         return
     if synthetic is None or metadata is None or output is None:
         missing = "SYNTHETIC" if synthetic is None else "--metadata" if metadata is None else "-o"
@@ -158,7 +160,7 @@ def _key(path: Path | None) -> Ed25519PrivateKey:
 
 def _ask(target: Path) -> None:
     """Ask a steward for about.yaml."""
-    from omopsql.publish import about  # type: ignore[attr-defined]
+    from omopsql.publish import about
 
     if target.exists():
         raise click.BadParameter(f"{target} is there already; change it, or give another name", param_hint="--metadata")
@@ -169,7 +171,8 @@ def _ask(target: Path) -> None:
     click.echo(f"Wrote {target}; read it, and fill in what its comments ask for", err=True)
 
 
-def _retract(release: Path, reason: str | None, key: Path | None) -> None:
+def _retract(release: Path, reason: str | None, key: Path | None) -> str:
+    """Leave a tombstone. Returns the identifier of the data set."""
     import omopsql
     from omopsql.publish.release import retract
 
@@ -182,15 +185,31 @@ def _retract(release: Path, reason: str | None, key: Path | None) -> None:
     finally:
         con.close()
     click.echo(f"Retracted version {edition.version} of {edition.identifier}; its data are gone", err=True)
+    return edition.identifier
 
 
 def _send(url: str, release: Path) -> None:
+    """Tell a connector of a release."""
+    from omopsql.publish.records import edc
+
+    with _connector(release):
+        for one in edc.send(url, os.environ.get(EDC_KEY), release):
+            click.echo(str(one), err=True)
+
+
+def _withdraw(url: str, release: Path, identifier: str) -> None:
+    """Tell a connector that a data set is had no more."""
+    from omopsql.publish.records import edc
+
+    with _connector(release):
+        click.echo(str(edc.withdraw(url, os.environ.get(EDC_KEY), identifier)), err=True)
+
+
+@contextmanager
+def _connector(release: Path) -> Iterator[None]:
     from omopsql.errors import OmopsqlError
-    from omopsql.publish.records import edc  # type: ignore[import-not-found]
 
     try:
-        sent = edc.send(url, os.environ.get(EDC_KEY), release)
+        yield
     except OmopsqlError as error:
         raise Failure(f"{release} stands, but the connector was not told: {error}") from error
-    for one in sent:
-        click.echo(str(one), err=True)

@@ -70,11 +70,11 @@ def reasons(case: Case) -> list[str]:
 
 def _origin(case: Case) -> Iterator[str]:
     """Whether the data are synthetic, of one model, and as they were made."""
-    made = case.synthetic.generations()
+    made, name = case.synthetic.generations(), case.synthetic.path.name
     if None in made:
-        yield f"nothing in {case.synthetic.path.name} says that it is synthetic: omopsql synthesize marks what it writes"
+        yield f"nothing in {name} says that it is synthetic: omopsql synthesize marks what it writes"
     if len(made) > 1:
-        yield f"the files of {case.synthetic.path.name} were made from different models or seeds: make them in one run"
+        yield f"the files of {name} were made from different models or seeds: make them in one run"
     if case.model_sha256 not in (None, case.facts.generation.model_sha256):
         yield (
             f"the model that is given ({case.model_sha256[:12]}) is not the one that made the data "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -16,12 +16,14 @@ from omopsql.evaluate.advice.function import advice_on
 from omopsql.evaluate.advice.rules import Advice
 from omopsql.harmonize.folders import completed_folder
 
-from . import dictionary, evidence, gate, history, manifest, model_card, readme
+from . import dictionary, evidence, gate, history, manifest, model_card, readme, records
+from .about import read as read_about
 from .describe import Release, copy, describe
 from .evidence import Evaluation, Quality, Reports
-from .facts import Edition, Evidence, Facts, Generation
+from .facts import Edition, Facts, Generation
 from .manifest import FORCED, PUBLISHED, RETRACTED, Decision
 from .marking import Copied, generation_of_model, marks
+from .policy import read_policy
 from .synthetic import Synthetic
 
 if TYPE_CHECKING:
@@ -89,9 +91,9 @@ class _Publishing:
         self.asked = asked
         self.folder = folder
         self.tell = tell
-        self.about = _steward().read(asked.metadata)
+        self.about = read_about(asked.metadata)
         self.synthetic = Synthetic.open(asked.synthetic)
-        self.policy = None if asked.policy is None else _read_policy(asked.policy)
+        self.policy = None if asked.policy is None else read_policy(asked.policy)
         self.reports = _reports(asked)
         self.edition = _edition(asked.output, self.about.identifier, asked.version, moment)
         self.generation = _generation(con, asked.model, self.synthetic)
@@ -149,7 +151,7 @@ class _Publishing:
         dictionary.write(facts.tables, self.folder)
         shutil.copyfile(self.asked.metadata, self.folder / ABOUT)
         (self.folder / README).write_text(readme.text(self.about, facts, told, edition), encoding="utf-8")
-        _write_records(self.folder, self.about, facts, told, edition)
+        records.write(self.folder, self.about, facts, told, edition)
 
 
 def retract(
@@ -168,13 +170,13 @@ def retract(
     if made is None:
         raise OmopsqlError(f"{release} was retracted before, on {told['published']}")
     moment = (now or datetime.now(UTC)).replace(microsecond=0)
-    about = _steward().read(release / ABOUT)
+    about = read_about(release / ABOUT)
     edition = Edition(told["identifier"], told["version"], moment, retracted=reason)
     with completed_folder(release, MARK, WHAT) as folder:
         facts = describe(con, Release.written(release), made)
         shutil.copyfile(release / ABOUT, folder / ABOUT)
         (folder / README).write_text(readme.tombstone(about, edition), encoding="utf-8")
-        _write_records(folder, about, facts, [], edition)
+        records.write(folder, about, facts, [], edition)
         history.end(release, folder, edition)
         policy = told["policy"] and told["policy"]["sha256"]
         manifest.seal(folder, edition, Decision(RETRACTED, (reason,)), None, policy, key, {})
@@ -226,22 +228,3 @@ def _reports(asked: Asked) -> Reports:
 def _advice_on(con: duckdb.DuckDBPyConnection, model: str) -> tuple[Advice, ...]:
     with con.cursor() as cursor:
         return tuple(advice_on(cursor, model))
-
-
-def _steward() -> Any:
-    """What a steward says of the data."""
-    from . import about  # type: ignore[attr-defined]
-
-    return about
-
-
-def _read_policy(path: Path) -> Any:
-    from .policy import read_policy  # type: ignore[import-not-found]
-
-    return read_policy(path)
-
-
-def _write_records(folder: Path, about: Any, facts: Facts, told: Sequence[Evidence], edition: Edition) -> None:
-    from . import records
-
-    records.write(folder, about, facts, told, edition)
