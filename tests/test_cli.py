@@ -190,13 +190,16 @@ def test_help_names_the_verbs_and_the_exit_codes():
     assert "..." not in text.split("Commands:")[1], "a short help is cut off"
 
 
+NEED_OTHER_SITES = ("omopsql site mask", "omopsql site unmask", "omopsql aggregate")  # in test_federate_masks.py
+
+
 def examples() -> list[str]:
     found = []
     for command in (main, *main.commands.values()):
         _, _, after = (command.help or "").partition("Example:\n")
         lines = [line.strip() for line in after.splitlines()]
         assert lines, f"the help of {command.name} has no example"
-        found += [line for line in lines if line.startswith("omopsql ")]
+        found += [line for line in lines if line.startswith("omopsql ") and not line.startswith(NEED_OTHER_SITES)]
     return list(dict.fromkeys(found))
 
 
