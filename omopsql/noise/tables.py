@@ -96,7 +96,9 @@ def corrected(
     return population.cells
 
 
-def _joins(a: np.ndarray, b: np.ndarray, one: Margin, two: Margin, at: np.ndarray, bt: np.ndarray, most: int):
+def _joins(
+    a: np.ndarray, b: np.ndarray, one: Margin, two: Margin, at: np.ndarray, bt: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Join fine bins of two columns until their table has at most so many cells: the finer column first."""
     wide, high = len(a), len(b)
     if wide * high > most:
@@ -192,7 +194,7 @@ def _move(cells, codes, i, j, down, across, shares, step, seed):  # noqa: C901
     for b in range(shares.size):
         if excess[b] > 0.0:
             own = members[begin[b] : begin[b + 1]]
-            take = min(np.int64(excess[b] * step + np.random.random()), own.size)
+            take = min(int(excess[b] * step + np.random.random()), own.size)
             for k in range(take):
                 other = k + np.random.randint(own.size - k)
                 own[k], own[other] = own[other], own[k]
@@ -205,7 +207,7 @@ def _move(cells, codes, i, j, down, across, shares, step, seed):  # noqa: C901
     for b in range(shares.size):
         if excess[b] >= 0.0:
             continue
-        need = np.int64(-excess[b] * step + np.random.random())
+        need = int(-excess[b] * step + np.random.random())
         for k in range(need):
             if used >= count:
                 return
