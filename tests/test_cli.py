@@ -219,6 +219,7 @@ def test_the_examples_of_the_help_run(learned_clinic, demo_folder, folder, comma
         "COPY (SELECT sex, 40 AS age, 'x' AS \"postal code\", 'y' AS remarks FROM 'patients.csv') TO 'p.csv'"
     )
     duckdb.execute("COPY (FROM 'p.csv') TO 'synthetic.parquet'")
+    duckdb.execute("COPY (FROM 'patients.csv') TO 'patients.parquet'")
     Path("policy.yaml").write_text("policy: 1")
     if "remarks" in command:
         Path("p.csv").replace("patients.csv")

@@ -72,7 +72,7 @@ def corrected(
     maps = [bins_of(margin, _FINE) for margin in margins]
     sizes = np.array([int(m.max()) + 1 for m in maps])
     held = [np.bincount(m, weights=margin.n) for m, margin in zip(maps, margins, strict=True)]
-    data = PairTables(coded(cells, maps), sizes)
+    data = PairTables.counted(coded(cells, maps), sizes)
     imagined = imagined.astype(np.int32)
     population = Population(imagined, coded(imagined, maps))
     names = [margin.column.name for margin in margins]
