@@ -76,10 +76,10 @@ class Site:
         need_tables(self.cdm.tables, cdm, ["person"])
         self.version = self.cdm.version
         self.said: list[str] = []
+        self._bounded = Bounded(self.version, None, self._concept_of)
         self.permitted = Permitted(self.version, policy.cdm if policy else OfCdm())
         if policy is not None and policy.cdm.restricts_concepts:
             self._look_up_concepts(policy)
-        self._bounded = Bounded(self.version, None, self._concept_of)
         if most_concepts is not None:
             self._bound(most_concepts)
         found = self._read_people()
