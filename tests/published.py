@@ -158,12 +158,13 @@ def write_release(synthetic: Path, release: Path) -> None:
 
 
 def prepare_examples(demo_folder: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put what the examples of omopsql publish and verify read into a folder, and keys into a home of their own."""
+    """Put what the examples about releases read into a folder, and keys into a home of their own."""
     if not (demo_folder / "release").exists():
         return
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "home"))
     write_about(folder / "about.yaml")
     shutil.copytree(demo_folder / "release", folder / "release")
+    shutil.copytree(folder / "release", folder / "releases/clinic")
     shutil.copyfile(folder / "release/public-key.pem", folder / "hospital-public-key.pem")
     write_evaluation(folder / "report", demo_folder / "synthetic/cdm", datetime.now(UTC))
 

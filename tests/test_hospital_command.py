@@ -76,10 +76,12 @@ def test_options_of_tables_are_refused_for_a_cdm(demo_folder, folder, options, t
     assert files(folder) == []
 
 
-def test_options_of_a_cdm_are_refused_for_tables(learned_clinic, folder):
-    told = refused(2, "fit", str(learned_clinic / "patients.csv"), "-o", "m.parquet", "--for-merge")
-    assert "--for-merge" in told
+@pytest.mark.parametrize("options", [["--vocabulary", "athena"], ["--most-concepts", "5"]])
+def test_options_of_a_cdm_are_refused_for_tables(learned_clinic, folder, options):
+    told = refused(2, "fit", str(learned_clinic / "patients.csv"), "-o", "m.parquet", *options)
+    assert options[0] in told
     assert "is a single table, and this is for a CDM" in told
+    assert files(folder) == []
 
 
 # --- synthesize

@@ -30,7 +30,6 @@ FROM cdm.person, range(4) AS r (k) WHERE person_id % 2 = 0;
 INSERT INTO cdm.condition_occurrence
 SELECT 990000 + person_id, person_id, {PNEUMONIA}, DATE '2013-02-01', 32020, NULL, 'B20', 0
 FROM cdm.person WHERE person_id % 2 = 1;
-ALTER TABLE cdm.measurement ADD COLUMN value_as_concept_id INTEGER;
 ALTER TABLE cdm.measurement ADD COLUMN unit_source_value VARCHAR;
 UPDATE cdm.measurement SET unit_source_value = 'kg', value_as_concept_id = {POSITIVE} WHERE person_id % 3 = 0;
 ALTER TABLE cdm.death ADD COLUMN cause_concept_id INTEGER;

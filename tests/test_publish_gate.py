@@ -53,6 +53,11 @@ def test_a_missing_evaluation(con, asked, key):
     assert "there is no evaluation" in reason
 
 
+def test_an_evaluation_of_this_very_second(con, asked, key, tmp_path):
+    evaluation = published.write_evaluation(tmp_path / "now", asked.synthetic, NOW + timedelta(microseconds=999_999))
+    publish(con, replace(asked, evaluation=evaluation), key, now=NOW)
+
+
 def test_an_expired_evaluation_and_one_from_the_future(con, asked, key):
     (reason,) = _refused(con, asked, key, NOW + timedelta(days=366))
     assert "expired: it is 366 days old, and 365 are allowed" in reason

@@ -93,7 +93,8 @@ def _json(path: Path, command: str) -> dict[str, Any]:
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    """Read a time; whole seconds, as releases tell them, so that what follows at once is not earlier."""
+    moment = datetime.fromisoformat(text).replace(microsecond=0)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

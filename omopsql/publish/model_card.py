@@ -76,10 +76,10 @@ def _use(advice: Sequence[Advice]) -> str:
 def _learned(facts: Facts) -> str:
     made = facts.generation
     what = "persons" if facts.standard else "rows"
-    return (
-        f"Sums over {made.learned:,} {what}, each over at least {made.min_cell} of them. "
-        "No row of the source is in the model."
-    )
+    held = f"Sums over {made.learned:,} {what}, each over at least {made.min_cell} of them."
+    if made.epsilon is not None:
+        held = f"Sums over about {made.learned:,} {what}, each with noise that hides any one person."
+    return f"{held} No row of the source is in the model."
 
 
 def _made(facts: Facts) -> str:

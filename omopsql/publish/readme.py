@@ -67,9 +67,9 @@ def _reports(evidence: Sequence[Evidence]) -> str:
 
 _READING = """## Reading the data
 
-The tables are Parquet files below `data/`. In DuckDB, `FROM 'data/person.parquet'` reads one; where a table has several
-files, `FROM 'data/measurement/*.parquet'`. Each file says in its own metadata that it is synthetic, by which model and
-seed: `FROM parquet_kv_metadata('data/*.parquet')`. What the columns mean stands below `dictionary/`."""
+The tables are Parquet files below `data/`. In DuckDB, `FROM 'data/<table>.parquet'` reads one; where a table has
+several files, `FROM 'data/<table>/*.parquet'`. Each file says in its own metadata that it is synthetic, by which model
+and seed: `FROM parquet_kv_metadata('data/*.parquet')`. What the columns mean stands below `dictionary/`."""
 
 _VERIFYING = """## Verifying the data
 

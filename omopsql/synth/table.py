@@ -145,6 +145,7 @@ def synthesize(
     columns: Options | None = None,
     method: str = "auto",
     min_cell: int = 10,
+    policy: str | None = None,
     shares: Options | None = None,
     epsilon: float | None = None,
     delta: float = 1e-6,
@@ -155,9 +156,10 @@ def synthesize(
 
     The model is not kept. The parameters are those of copula_fit and copula_sample.
     """
-    asked = Asked(columns or Options(), method, min_cell, noise=_noise(epsilon, delta, person, rows_per_person))
+    rules = None if policy is None else read_policy(policy)
+    noise = _noise(epsilon, delta, person, rows_per_person)
     with caller.cursor() as cursor:
-        model = fit(cursor, source, asked)
+        model = fit(cursor, source, Asked(columns or Options(), method, min_cell, rules, noise))
         return sample_sql(cursor, model, n, seed, given or {}, shares or {})
 
 

@@ -178,7 +178,9 @@ def _making(made: dict[str, object]) -> str:
     learned, method, seed = made.get("learned"), made.get("method"), made.get("seed")
     told = [f"model {method}" if method else "a model"]
     told += [f"learned from {learned:,} persons or rows"] * isinstance(learned, int)
-    told += [f"nothing of fewer than {made['min_cell']} of them"] * bool(made.get("min_cell"))
+    told += [f"nothing of fewer than {made['min_cell']} of them"] * (
+        made.get("epsilon") is None and bool(made.get("min_cell"))
+    )
     told += [f"seed {seed}"] * (seed is not None)
     return ", ".join(told)
 

@@ -67,7 +67,7 @@ def _making(policy: Policy, made: Generation) -> Iterator[str]:
         yield "the model was fitted without a policy; fit it again with --policy"
     elif made.policy_sha256 != policy.sha256:
         yield f"the model was fitted under another policy ({made.policy_sha256[:12]}); fit it again with {policy.name}"
-    if made.min_cell < policy.min_cell:
+    if made.epsilon is None and made.min_cell < policy.min_cell:
         yield f"the model's cells hold at least {made.min_cell} persons or rows; the policy asks for {policy.min_cell}"
     if made.learned < policy.release.persons:
         yield f"the model learned {made.learned:,} persons or rows; the policy asks for {policy.release.persons:,}"

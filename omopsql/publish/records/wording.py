@@ -49,10 +49,11 @@ def generation(made: Generation) -> str:
         else f"Noise was added for differential privacy with epsilon {made.epsilon:g}"
         + ("" if made.delta is None else f" and delta {made.delta:g}")
     )
+    fewest = f", each over at least {made.min_cell}" if made.epsilon is None else ""
     return (
         f"Synthetic data: no row is that of a real person. omopsql {made.omopsql} generated them with seed {made.seed} "
         f"from a model (method {made.method}, SHA-256 {made.model_sha256}) that holds statistics of {made.learned:,} "
-        f"persons or rows, each over at least {made.min_cell}. {noise}."
+        f"persons or rows{fewest}. {noise}."
     )
 
 
