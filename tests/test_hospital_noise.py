@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import duckdb
 import hospital_cdm as made
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from omopsql import OmopsqlError
 from omopsql.noise.mechanism import Account, epsilon_of
-from omopsql.synth.hospital.fit import RULES, first_round, fit_with_noise, plan_of, released, second_round
+from omopsql.synth.hospital.fit import RULES, first_round, fit, fit_with_noise, plan_of, released, second_round
 from omopsql.synth.hospital.generate import Hospital
+from omopsql.synth.hospital.merge import merged
 from omopsql.synth.hospital.noise.contributions import contributions
 from omopsql.synth.hospital.noise.grids import GRIDS
-from omopsql.synth.hospital.noise.release import LEDGER, binned, noised
+from omopsql.synth.hospital.noise.release import LEDGER, binned, noised, releases
 from omopsql.synth.hospital.reading import Site
 from omopsql.synth.hospital.sums import Header, Sums
 
@@ -134,9 +135,72 @@ def test_a_hospital_learned_with_noise_makes_persons(hospital: duckdb.DuckDBPyCo
     header = Header.of(sums, "m")
     assert (header.epsilon, header.delta) == (200.0, 1e-6)
     assert abs(header.persons - 200) < 60
-    spent = [json.loads(str(told)) for told in sums.labels(LEDGER)]
-    assert {one["name"] for one in spent} >= {"items", "people.sex", "events.presence"}
+    assert {one.name for one in releases(sums)} >= {"items", "people.sex", "events.presence"}
     lives = Hospital(table).lives(1, np.arange(1, 101))
     assert len(lives.people) == 100
     assert lives.events is not None
     assert len(lives.events) > 100
+
+
+def _keep(con: duckdb.DuckDBPyConnection, name: str, model: pa.Table) -> None:
+    con.register("arrow_of_model", model)
+    con.execute(f"CREATE OR REPLACE TABLE {name} AS FROM arrow_of_model")
+    con.unregister("arrow_of_model")
+
+
+def _merged(con: duckdb.DuckDBPyConnection, **models: pa.Table) -> Sums:
+    for name, table in models.items():
+        _keep(con, name, table)
+    return Sums.from_table(merged(con.cursor(), list(models)), "merged")
+
+
+def test_models_of_several_sites_add_up_and_each_person_pays_once(hospital: duckdb.DuckDBPyConnection) -> None:
+    asked = ("cdm", 50.0, 1e-6, 12)
+    north, south = (fit_with_noise(hospital.cursor(), *asked)[0] for _ in range(2))
+    both = _merged(hospital, north=north, south=south)
+    assert both.to_table() == _merged(hospital, south=south, north=north).to_table()
+    header = Header.of(both, "both")
+    parts = [Header.of(Sums.from_table(part, "part"), "part") for part in (north, south)]
+    assert header.persons == sum(part.persons for part in parts)
+    assert (header.epsilon, header.most_concepts, header.private) == (50.0, 12, False)
+    assert both.labels("merged") == ["noise was added before merging"]
+    assert both.get("people.sex", 1)[1].sum() == header.persons
+    ledgers = [releases(Sums.from_table(part, "part")) for part in (north, south)]
+    told = releases(both)
+    assert [one.name for one in told] == [one.name for one in ledgers[0]]
+    assert [one.values for one in told] == [a.values + b.values for a, b in zip(*ledgers, strict=True)]
+    assert epsilon_of(sum(one.rho for one in told), 0.5e-6) <= 50.0 * (1 + 1e-6)
+    _keep(hospital, "both_sites", both.to_table())
+    spent = "SELECT max(epsilon_so_far), sum(n) FROM omopsql.privacy_ledger('both_sites')"
+    (paid, values), *_ = hospital.execute(spent).fetchall()
+    assert 40.0 < paid <= 50.0 * (1 + 1e-6)
+    assert values == sum(one.values for one in told)
+    assert len(Hospital(both.to_table()).lives(1, np.arange(1, 51)).people) == 50
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"epsilon": 30.0}, "was fitted with epsilon 50.0, south with 30.0"),
+        ({"delta": 1e-7}, "was fitted with delta 1e-06, south with 1e-07"),
+        ({"most_concepts": 11}, "was fitted with most_concepts 12, south with 11"),
+    ],
+)
+def test_models_with_other_noise_are_not_added(hospital: duckdb.DuckDBPyConnection, other, told: str) -> None:
+    asked = {"epsilon": 50.0, "delta": 1e-6, "most_concepts": 12}
+    north = fit_with_noise(hospital.cursor(), "cdm", **asked)[0]
+    south = fit_with_noise(hospital.cursor(), "cdm", **(asked | other))[0]
+    with pytest.raises(OmopsqlError, match=told):
+        _merged(hospital, north=north, south=south)
+
+
+def test_noise_and_exact_sums_are_not_added(hospital: duckdb.DuckDBPyConnection) -> None:
+    noisy = fit_with_noise(hospital.cursor(), "cdm", 50.0, 1e-6, 12)[0]
+    plain = fit(hospital.cursor(), "cdm", 5)[0]
+    exact = fit(hospital.cursor(), "cdm", 5, for_merge=True)[0]
+    for other in (plain, exact):
+        with pytest.raises(OmopsqlError, match="fit both"):
+            _merged(hospital, noisy=noisy, other=other)
+    _keep(hospital, "noisy", noisy)
+    with pytest.raises(OmopsqlError, match="noisy is a model with noise: its sum cannot be exact"):
+        merged(hospital.cursor(), ["noisy"], for_merge=True)

@@ -1,5 +1,6 @@
 """``omopsql policy``, and --policy of fit and evaluate: what they write, what they say, and how they end."""
 
+import html
 import json
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def test_evaluate_judges_by_a_policy(patients):
     assert "policy: met, as far as an evaluation can tell" in done(*both, "-o", "report").stdout
     told = json.loads(Path("report/evaluation.json").read_text())
     assert told["policy"] == {"sha256": read_policy("p.yaml").sha256, "unmet": []}
+    assert "Met, as far as an evaluation can tell." in Path("report/index.html").read_text()
     Path("p.yaml").write_text(
         "policy: 1\nrelease: {persons: 9999, metrics: {ks_distance: {at_most: 0.000001}, tstr_auroc: look}}"
     )
@@ -105,6 +107,7 @@ def test_evaluate_judges_by_a_policy(patients):
     unmet = json.loads(Path("report/evaluation.json").read_text())["policy"]["unmet"]
     assert [one.split(" ", 1)[0] for one in unmet] == ["ks_distance", "tstr_auroc"]
     assert all(f"  {one}" in result.stdout for one in unmet)
+    assert all(html.escape(one) in Path("report/index.html").read_text() for one in unmet)
     assert run(*both).exit_code == 0, "without --fail-on it is told, and no more"
 
 

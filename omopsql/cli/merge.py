@@ -20,8 +20,9 @@ def merge(models: tuple[str, ...], output: Path, for_merge: bool) -> None:
     """Add up MODELS that `omopsql fit` made of CDMs, or of tables, in any order.
 
     Fitted with --for-merge, they are exact: the sum equals a fit of all persons (or rows) together, and small cells are
-    suppressed once, on the sum. Models of CDMs whose small cells are suppressed already are added as they are, and
-    marked. All must have been counted by the same margins: docs/federation.md tells how, round by round.
+    suppressed once, on the sum. All must have been counted by the same margins: docs/federation.md tells how, round by
+    round. Models of CDMs whose small cells are suppressed already, or that have noise, are added as they are, and
+    marked.
 
     \b
     Example:

@@ -127,7 +127,8 @@ def write(con: duckdb.DuckDBPyConnection, asked: Asked, evaluated: Evaluated, fo
     tell("Drawing")
     with con.cursor() as cursor:
         drawn = plots(cursor, asked.real, asked.synthetic, asked.person, rows)
-    page = Report(asked.synthetic, _facts(asked, when), rows, evaluated.advice, drawn)
+    unmet = None if evaluated.policy is None else evaluated.unmet
+    page = Report(asked.synthetic, _facts(asked, when), rows, evaluated.advice, drawn, unmet)
     (folder / PAGE).write_text(render(page), encoding="utf-8")
 
 

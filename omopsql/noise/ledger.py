@@ -11,6 +11,7 @@ import pyarrow as pa
 from omopsql.registry import routine
 from omopsql.session import Caller
 from omopsql.synth.hospital import sums as of_hospital
+from omopsql.synth.hospital.noise.release import releases as hospital_releases
 from omopsql.synth.listed import read_table
 from omopsql.synth.model import LEDGER, Model
 from omopsql.synth.model import SCHEMA as MODEL
@@ -68,7 +69,8 @@ def privacy_ledger(caller: Caller, model: str) -> pa.Table:
 
     n is how many values a release told; sensitivity by how much one person can move them (the length of the change, or
     for a choice the largest score); scale that of the noise; threshold the count below which a label stays hidden. rho
-    adds up to rho_so_far, which costs epsilon_so_far at delta. A model without noise has one row, without an epsilon.
+    adds up to rho_so_far, which costs epsilon_so_far at delta. Of merged models, n is that of all sites together, and a
+    cost is what each person paid at his site. A model without noise has one row, without an epsilon.
     """
     with caller.cursor() as cursor:
         table = read_table(cursor, model)
@@ -96,8 +98,7 @@ def _of_hospital(table: pa.Table, name: str) -> Iterator[dict[str, Any]]:
     header = of_hospital.Header.of(sums, name)
     if header.epsilon is None or header.delta is None:
         return iter([{"release": _WITHOUT, "columns": [], "n": header.persons}])
-    releases = [Release(**json.loads(str(told))) for told in sums.labels(LEDGER)]
-    return _lines(releases, header.delta)
+    return _lines(hospital_releases(sums), header.delta)
 
 
 def _lines(releases: Sequence[Release], delta: float) -> Iterator[dict[str, Any]]:

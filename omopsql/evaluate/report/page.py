@@ -37,13 +37,17 @@ _RISKS = ("_risk", "copies", "singled_out", "tpr", "_rare")
 
 @dataclass(frozen=True)
 class Report:
-    """What the page tells: the title and facts, the rows of the evaluation, the advice, and plots by family."""
+    """What the page tells: the title and facts, the rows of the evaluation, the advice, and plots by family.
+
+    ``unmet`` is each way in which a policy's thresholds are missed; None where none was asked about.
+    """
 
     title: str
     facts: dict[str, str]
     rows: list[Row]
     advice: list[Advice]
     plots: dict[str, list[str]]
+    unmet: list[str] | None = None
 
 
 def render(report: Report) -> str:
@@ -55,6 +59,7 @@ def render(report: Report) -> str:
         mood=level,
         verdict=html.escape(_VERDICTS[level]),
         advice="\n".join(map(_advice, by_rule(report.advice))),
+        policy="" if report.unmet is None else _policy(report.unmet),
         sections="\n".join(_section(report, family) for family in FAMILIES),
         generator=html.escape(GENERATOR),
     )
@@ -64,6 +69,12 @@ def render(report: Report) -> str:
 def _advice(of_rule: list[Advice]) -> str:
     told = "".join(f'<span class="evidence">{html.escape(one.about)}</span>' for one in of_rule if one.about)
     return f'<li class="{of_rule[0].advice}">{html.escape(of_rule[0].words)}{told}</li>'
+
+
+def _policy(unmet: list[str]) -> str:
+    met = '<li class="yes">Met, as far as an evaluation can tell.</li>'
+    told = "\n".join(f'<li class="no">{html.escape(reason)}</li>' for reason in unmet) or met
+    return f'<section><h2>What the policy asks for</h2><ul class="advice">{told}</ul></section>'
 
 
 def _section(report: Report, family: str) -> str:

@@ -112,6 +112,7 @@ def fit_with_noise(
         round=2,
         epsilon=epsilon,
         delta=delta,
+        most_concepts=most_concepts,
         policy=None if policy is None else policy.sha256,
     )
     found = without_orphans(Sums.merged([margins, sums]))

@@ -50,7 +50,9 @@ def cdm_fit(
     """
     rules = None if policy is None else read_policy(policy)
     if epsilon is not None and (for_merge or margins_only or margins is not None):
-        raise OmopsqlError("for_merge keeps exact sums, and epsilon adds noise; leave one out")
+        raise OmopsqlError(
+            "for_merge keeps exact sums, and epsilon adds noise; leave one out: models with noise merge as they are"
+        )
     with caller.cursor() as cursor:
         if epsilon is not None:
             return fit_with_noise(cursor, cdm, epsilon, delta, most_concepts, vocabulary, rules)[0]

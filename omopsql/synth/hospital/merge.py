@@ -17,7 +17,8 @@ from omopsql.synth.listed import names_in, read_table
 from .fit import RULES, released
 from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
 
-MARK = "merged"  # the statistic that marks a sum of models whose small cells were suppressed before
+MARK = "merged"  # the statistic that marks a sum of models that could each be seen before
+_SUPPRESSED, _NOISY = "small cells were suppressed before merging", "noise was added before merging"
 _BINS = 2  # the first and the last bin of a joined cell end its key
 
 
@@ -35,8 +36,9 @@ def cdm_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
     models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. What was fitted with for_merge :=
     true is exact: the sum equals a fit of all their persons together, and small cells are suppressed once, on the sum;
     for_merge := true keeps it exact and private, to be added further or to be the margins of a second round. Models
-    whose small cells are suppressed already can be added too; the sum is marked by a row of statistic merged. Models
-    of differing versions, CDMs, min_cell or margins, and a mixture of both kinds, are refused.
+    whose small cells are suppressed already, or that noise protects, can be added too; the sum is marked by a row of
+    statistic merged. Models of differing versions, CDMs, min_cell, epsilon or margins, and a mixture of kinds, are
+    refused.
     """
     with caller.cursor() as cursor:
         return merged(cursor, names_in(cursor, models), for_merge)
@@ -51,7 +53,10 @@ def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: b
     added = Sums.merged(parts.values())
     added.drop(HEADER)
     if not header.private:
-        return _sum_of_released(added, header, for_merge, names[0]).to_table()
+        if for_merge:
+            what = "whose small cells are suppressed already" if header.epsilon is None else "with noise"
+            raise OmopsqlError(f"{names[0]} is a model {what}: its sum cannot be exact")
+        return _sum_of_released(added, header).to_table()
     if not for_merge and header.round == 1:
         raise OmopsqlError(
             f"{names[0]} holds margins, which are merged for the second round: add --for-merge (for_merge := true)"
@@ -85,10 +90,13 @@ def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:
 
 
 _MUST_AGREE = {
-    "private": ("{0} holds exact sums and {1} a model whose small cells are suppressed", "fit both the same way"),
+    "private": ("{0} holds exact sums and {1} a model that is released", "fit both the same way"),
     "round": ("{0} and {1} are of different rounds: {2} and {3}", "merge margins with margins, models with models"),
     "omopsql": ("{0} was made by omopsql {2}, {1} by {3}", "fit both with one version"),
     "cdm_version": ("{0} is of CDM {2}, {1} of CDM {3}", "bring them to one version of the CDM"),
+    "epsilon": ("{0} was fitted with epsilon {2}, {1} with {3}", "fit both with one epsilon"),
+    "delta": ("{0} was fitted with delta {2}, {1} with {3}", "fit both with one delta"),
+    "most_concepts": ("{0} was fitted with most_concepts {2}, {1} with {3}", "fit both with one number of concepts"),
     "min_cell": ("{0} has min_cell {2}, {1} has {3}", "fit both with one min_cell"),
     "policy": ("{0} and {1} were fitted under different policies", "agree on one policy, and fit both with it"),
     "margins": ("{0} and {1} were counted in different bins", "merge their margins first, and fit both with these"),
@@ -107,9 +115,11 @@ def _refuse_differing(headers: dict[str, Header]) -> None:
             raise OmopsqlError(f"{told.format(*names, one, two)}; {remedy}")
 
 
-def _sum_of_released(added: Sums, header: Header, for_merge: bool, name: str) -> Sums:
-    if for_merge:
-        raise OmopsqlError(f"{name} is a model whose small cells are suppressed already: its sum cannot be exact")
+def _sum_of_released(added: Sums, header: Header) -> Sums:
+    """Add up what each site has released. No person is at two sites, so the noise of his own site hides him as before.
+
+    Each release stands once in the ledger, for it cost a person what it cost at his site.
+    """
     joined = Sums()
     for statistic in added:
         counted = added.counted(statistic)
@@ -117,8 +127,8 @@ def _sum_of_released(added: Sums, header: Header, for_merge: bool, name: str) ->
             counted = _disjoint(counted)
         joined.put(statistic, counted.keys, counted.n, counted.labels)
     mark = Sums()
-    told = pa.array(["small cells were suppressed before merging"])
-    mark.put(MARK, np.zeros((1, 0), np.int64), [header.persons], told)
+    told = _SUPPRESSED if header.epsilon is None else _NOISY
+    mark.put(MARK, np.zeros((1, 0), np.int64), [header.persons], pa.array([told]))
     return Sums.merged([joined, header.sums(), mark])
 
 

@@ -241,7 +241,8 @@ class Header:
 
     ``persons`` is the number of persons; ``margins`` names the margins (a hash) that the second round was fitted on;
     ``policy`` is the SHA-256 of the policy that it was fitted under. With noise, ``epsilon`` and ``delta`` say how much
-    it hides, and ``persons`` is a noisy number. What there is none of is not written.
+    it hides, ``most_concepts`` how many of a person's concepts count, and ``persons`` is a noisy number. What there is
+    none of is not written.
     """
 
     persons: int
@@ -252,6 +253,7 @@ class Header:
     margins: str | None = None
     epsilon: float | None = None
     delta: float | None = None
+    most_concepts: int | None = None
     format: int = FORMAT
     omopsql: str = omopsql.__version__
     policy: str | None = None
@@ -259,7 +261,7 @@ class Header:
     def sums(self) -> Sums:
         """Write the header as its row."""
         told = {key: value for key, value in asdict(self).items() if key != "persons"}
-        for name in ("policy", "epsilon", "delta"):
+        for name in ("policy", "epsilon", "delta", "most_concepts"):
             if told[name] is None:
                 del told[name]
         row = Sums()

@@ -12,7 +12,7 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
-from omopsql.noise.mechanism import Account, threshold_of_cells
+from omopsql.noise.mechanism import Account, Release, threshold_of_cells
 
 from ..sums import Counted, Sums
 from .contributions import Contribution, contributions
@@ -83,9 +83,19 @@ def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def ledger(account: Account) -> Sums:
-    """Write what was released as facts of the model: one row a statistic, in order; ``n`` is how many rows it has."""
+    """Write what was released as facts of the model: one row a statistic, in order; ``n`` is how many rows it has.
+
+    Sites that add the same noise write the same rows, so that their numbers add up.
+    """
     told = Sums()
-    labels = [json.dumps(asdict(one), sort_keys=True) for one in account.releases]
+    labels = [json.dumps(asdict(one) | {"values": 0}, sort_keys=True) for one in account.releases]
     order = np.arange(len(labels)).reshape(-1, 1)
     told.put(LEDGER, order, [one.values for one in account.releases], pa.array(labels, pa.string()))
     return told
+
+
+def releases(sums: Sums) -> list[Release]:
+    """Read the ledger of a model."""
+    n = sums.get(LEDGER, 1)[1].tolist()
+    told = (json.loads(str(label)) for label in sums.labels(LEDGER))
+    return [Release(**(one | {"values": values})) for one, values in zip(told, n, strict=True)]
