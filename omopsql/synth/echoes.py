@@ -34,15 +34,14 @@ def found_echoes(
     """
     rows = cells.shape[1]
     echoes = {}
-    contents = [_contents(margin) for margin in margins]
-    by_content = [_by_content(of_cells) for of_cells in contents]
+    contents = _numbered(margins)
     for position, j in enumerate(order):
         held = np.bincount(bins[j], weights=margins[j].n)
         share = margins[j].n / np.maximum(held[bins[j]], 1.0)
         fine = np.bincount(bins[j])[bins[j]] > 1
         best = max(_LEAST_SHARE * rows, 2.0 * min_cell)
         for parent in order[:position] if fine.any() else ():
-            repeats = _repeating_cells(contents[parent], by_content[j])
+            repeats = contents.repeating(parent, j)
             repeats = np.where((repeats >= 0) & fine[repeats], repeats, -1)
             if not (repeats >= 0).any():
                 continue
@@ -58,7 +57,7 @@ def found_echoes(
 
 def nearest_cells(parent: Margin, child: Margin) -> np.ndarray:
     """For each cell of ``parent`` the cell of ``child`` with the same content, else the nearest, else the commonest."""
-    same = _repeating_cells(_contents(parent), _by_content(_contents(child)))
+    same = _numbered([parent, child]).repeating(0, 1)
     nearest = np.full(len(same), int(np.argmax(child.n)))
     if child.numbers:
         middle, own = 0.5 * (child.low + child.high), 0.5 * (parent.low + parent.high)
@@ -67,13 +66,25 @@ def nearest_cells(parent: Margin, child: Margin) -> np.ndarray:
     return np.where(same >= 0, same, nearest)
 
 
-def _repeating_cells(contents: list[Content], by_content: dict[Content, int]) -> np.ndarray:
-    """For each cell of a parent, the cell of a child that holds the same single value or label; -1: none."""
-    return np.array([by_content.get(content, -1) for content in contents], np.int64)
+@dataclass(frozen=True)
+class _Numbered:
+    """The contents of several columns' cells as numbers, equal where contents are; 0: a cell of no single one."""
+
+    numbers: list[np.ndarray]
+    size: int
+
+    def repeating(self, parent: int, child: int) -> np.ndarray:
+        """For each cell of a parent, the cell of a child that holds the same single value or label; -1: none."""
+        cell = np.full(self.size, -1)
+        cell[self.numbers[child]] = np.arange(len(self.numbers[child]))
+        cell[0] = -1
+        return np.asarray(cell[self.numbers[parent]])
 
 
-def _by_content(contents: list[Content]) -> dict[Content, int]:
-    return {content: cell for cell, content in enumerate(contents) if content is not None}
+def _numbered(margins: list[Margin]) -> _Numbered:
+    known: dict[Content, int] = {None: 0}
+    numbers = [np.array([known.setdefault(of, len(known)) for of in _contents(one)], np.int64) for one in margins]
+    return _Numbered(numbers, len(known))
 
 
 def _contents(margin: Margin) -> list[Content]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -87,16 +88,14 @@ class Model:
         table = table.select(SCHEMA.names).cast(SCHEMA)
         is_own = pc.is_in(table["statistic"], pa.array(_OWN))
         is_ledger = pc.equal(table["statistic"], LEDGER)
-        rows = [tuple(row.values()) for row in table.filter(pc.and_not(is_own, is_ledger)).to_pylist()]
-        about = _about(
-            [row for row in rows if row[0] == "model"], _EXACT in table["statistic"].unique().to_pylist(), name
-        )
+        heads = table.filter(pc.equal(table["statistic"], "model"))
+        about = _about(heads["value"].to_pylist(), _EXACT in table["statistic"].unique().to_pylist(), name)
         try:
             return cls(
                 method=about["method"],
-                rows=next(row[4] for row in rows if row[0] == "model"),
+                rows=heads["n"][0].as_py(),
                 min_cell=about["min_cell"],
-                margins=list(_margins(rows)),
+                margins=list(_margins(table)),
                 joint=table.filter(pc.invert(is_own)),
                 policy=about.get("policy"),
                 noise=about.get("noise"),
@@ -106,12 +105,12 @@ class Model:
             raise OmopsqlError(f"{name} is a damaged model: {error}; fit it again") from error
 
 
-def _about(heads: list[tuple[Any, ...]], is_exact: bool, name: str) -> dict[str, Any]:
+def _about(heads: list[str], is_exact: bool, name: str) -> dict[str, Any]:
     if not heads and is_exact:
         raise OmopsqlError(f"{name} holds exact sums, for addition only: merge it with those of the other sites")
     if len(heads) != 1:
         raise OmopsqlError(f"{name} is no model of one table: it has {len(heads)} rows of statistic 'model', not one")
-    about: dict[str, Any] = json.loads(heads[0][3])
+    about: dict[str, Any] = json.loads(heads[0])
     if about.get("format") != FORMAT:
         raise OmopsqlError(
             f"{name} was made by omopsql {about.get('omopsql')} in format {about.get('format')}; this is omopsql "
@@ -139,27 +138,48 @@ def _cell(margin: Margin, cell: int) -> dict[str, Any]:
     return {"label": margin.labels[cell - margin.numbers]}
 
 
-def _margins(rows: list[tuple[Any, ...]]) -> Iterator[Margin]:
-    cells: dict[str, list[tuple[int, dict[str, Any], int]]] = {}
-    counted = [row for row in rows if row[0] == "margin"]
-    held = json.loads(f"[{','.join(row[3] for row in counted)}]")  # one parse of all is ten times faster
-    for (_, columns, numbers, _, n), value in zip(counted, held, strict=True):
-        cells.setdefault(columns[0], []).append((numbers[0], value, n))
-    described = [row for row in rows if row[0] == "column"]
-    for _, columns, _, value, _ in sorted(described, key=lambda row: row[2][0]):
-        of_column = sorted(cells.get(columns[0], []), key=lambda cell: cell[0])
-        yield _read_margin(Column(name=columns[0], **json.loads(value)), of_column)
+Cell = tuple[int, dict[str, Any], int]  # its number, what it holds, and its rows
 
 
-def _read_margin(column: Column, cells: list[tuple[int, dict[str, Any], int]]) -> Margin:
-    held = [value for _, value, _ in cells]
-    line = [value for value in held if "value" in value or "low" in value]
+def _margins(table: pa.Table) -> Iterator[Margin]:
+    told = {column: table.filter(pc.equal(table["statistic"], column)) for column in ("column", "margin")}
+    names, numbers, n = _first_of(told["margin"])
+    held = json.loads(f"[{','.join(told['margin']['value'].to_pylist())}]")  # one parse of all is ten times faster
+    cells: dict[str, list[Cell]] = {}
+    for name, cell in zip(names, zip(numbers, held, n, strict=True), strict=True):
+        cells.setdefault(name, []).append(cell)
+    names, positions, _ = _first_of(told["column"])
+    for _, name, value in sorted(zip(positions, names, told["column"]["value"].to_pylist(), strict=True)):
+        of_column = sorted(cells.get(name, []), key=itemgetter(0))
+        yield _read_margin(Column(name=name, **json.loads(value)), of_column)
+
+
+def _first_of(rows: pa.Table) -> tuple[list[str], list[int], list[int]]:
+    """The column, the first cell and the n of each row."""
+    return (
+        pc.list_element(rows["columns"], 0).to_pylist(),
+        pc.list_element(rows["cells"], 0).to_pylist(),
+        rows["n"].to_pylist(),
+    )
+
+
+def _read_margin(column: Column, cells: list[Cell]) -> Margin:
+    low, high, labels = [], [], []
+    has_rest = has_missing = False
+    for _, value, _ in cells:
+        if "value" in value or "low" in value:
+            low.append(value.get("value", value.get("low")))
+            high.append(value.get("value", value.get("high")))
+        elif "label" in value:
+            labels.append(value["label"])
+        has_rest |= "rest" in value
+        has_missing |= "missing" in value
     return Margin(
         column,
-        low=np.array([value.get("value", value.get("low")) for value in line], float),
-        high=np.array([value.get("value", value.get("high")) for value in line], float),
-        labels=tuple(value["label"] for value in held if "label" in value),
-        has_rest=any("rest" in value for value in held),
-        has_missing=any("missing" in value for value in held),
+        low=np.array(low, float),
+        high=np.array(high, float),
+        labels=tuple(labels),
+        has_rest=has_rest,
+        has_missing=has_missing,
         n=np.array([n for _, _, n in cells], np.int64),
     )

@@ -177,17 +177,31 @@ def _rows(grown: list[Grown], names: list[str], min_cell: int) -> pa.Table:
         child = names[tree.column]
         totals = tree.totals()
         inner = np.flatnonzero(tree.feature >= 0)
-        masks = (tree.mask[inner, None] >> np.arange(MOST_CODES, dtype=np.uint64) & np.uint64(1)).astype(bool)
-        cells = [
-            [int(node), int(tree.left[node]), *np.flatnonzero(m).tolist()] for node, m in zip(inner, masks, strict=True)
-        ]
-        columns = [[child, names[feature]] for feature in tree.feature[inner]]
-        n = totals[inner].sum(axis=1)
-        parts.append(_part("split", pa.array(columns, SCHEMA.field("columns").type), pa.array(cells, CELLS), n))
+        columns = _pairs(child, pa.array(names).take(pa.array(tree.feature[inner])))
+        parts.append(_part("split", columns, _splits(inner, tree.left[inner], tree.mask[inner]), totals[inner].sum(1)))
         offsets, flat, n = _released(totals, tree.feature, *_pool(totals, tree.parents(), min_cell, tree.column))
         columns = pa.array([[child]], SCHEMA.field("columns").type).take(pa.array(np.zeros(len(n), np.int64)))
         parts.append(_part("context", columns, pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)), n))
     return pa.concat_tables(parts)
+
+
+def _pairs(child: str, features: pa.Array) -> pa.Array:
+    """The columns of split rows: the child and the column that it is split by."""
+    both = pa.concat_arrays([pa.array([child]), features])
+    places = np.zeros((len(features), 2), np.int64)
+    places[:, 1] = np.arange(1, len(both))
+    return pa.ListArray.from_arrays(np.arange(len(features) + 1, dtype=np.int32) * 2, both.take(places.reshape(-1)))
+
+
+def _splits(nodes: np.ndarray, left: np.ndarray, masks: np.ndarray) -> pa.Array:
+    """The cells of split rows: node, left child, then the codes that go left."""
+    goes_left = (masks[:, None] >> np.arange(MOST_CODES, dtype=np.uint64) & np.uint64(1)).astype(bool)
+    row, code = np.nonzero(goes_left)
+    offsets = np.concatenate([[0], np.cumsum(2 + goes_left.sum(axis=1))])
+    flat = np.empty(offsets[-1], np.int64)
+    flat[offsets[:-1]], flat[offsets[:-1] + 1] = nodes, left
+    flat[np.arange(len(row)) + 2 * (row + 1)] = code
+    return pa.ListArray.from_arrays(offsets.astype(np.int32), flat)
 
 
 def _part(statistic: str, columns: pa.Array, cells: pa.Array, n: np.ndarray) -> pa.Table:
@@ -296,12 +310,12 @@ def compile_tree(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
         bins = _target_bins(margin)
         codes = bins_of(margin, MOST_CODES)
         own = np.append(_bin_margin(margin, bins), np.zeros(int(echoed >= 0)))
-        probabilities, leaf_of = _leaves(splits, contexts, own)
+        probabilities = _leaves(splits, contexts, own)
         table = np.zeros(kernel.TREE, np.int64)
         table[kernel.COLUMN] = column
         table[kernel.BINS] = probabilities.shape[1]
-        table[kernel.NODES] = arrays.put(_nodes(splits, leaf_of))
-        table[kernel.DEPTH] = _depth(splits)
+        table[kernel.NODES] = arrays.put(_nodes(splits))
+        table[kernel.DEPTH] = splits.depth
         table[kernel.LEAVES] = arrays.put(kernel.packed_aliases(probabilities))
         table[kernel.FINE] = _put_fine(arrays, margin, bins)
         table[kernel.CODES] = arrays.put(codes)
@@ -319,7 +333,27 @@ def compile_tree(model: Model, arrays: Arrays, given: dict[int, int]) -> int:
     return arrays.put(np.concatenate(tables))
 
 
-Splits = dict[int, tuple[int, int, int]]  # node -> feature, left child, mask of the codes that go left
+@dataclass(frozen=True)
+class Splits:
+    """The inner nodes of a tree, rising: what each is split by, its left child, and which codes go left, as a mask."""
+
+    node: np.ndarray
+    feature: np.ndarray
+    left: np.ndarray
+    mask: np.ndarray
+
+    @property
+    def leaves(self) -> np.ndarray:
+        """The nodes that are not split, rising."""
+        return np.asarray(np.setdiff1d(np.concatenate([[0], self.left, self.left + 1]), self.node))
+
+    @property
+    def depth(self) -> int:
+        """How many splits lie above the deepest leaf."""
+        depth = {0: 0}
+        for node, left in zip(self.node.tolist(), self.left.tolist(), strict=True):
+            depth[left] = depth[left + 1] = depth[node] + 1
+        return max(depth.values())
 
 
 @dataclass(frozen=True)
@@ -351,10 +385,8 @@ def _read(model: Model, names: list[str]) -> dict[int, Read]:
     n = joint["n"].to_numpy()
     trees = {}
     for column in range(len(names)):
-        splits = {}
-        for row in np.flatnonzero(is_split & (child == column)):
-            node, left, *codes = flat[offsets[row] : offsets[row + 1]].tolist()
-            splits[node] = (int(feature[row]), left, sum(1 << code for code in codes))
+        rows = np.flatnonzero(is_split & (child == column))
+        splits = _read_splits(offsets[rows], offsets[rows + 1], flat, feature[rows])
         contexts = np.flatnonzero(is_context & (child == column))
         echoed = feature[is_echo & (child == column)]
         trees[column] = Read(
@@ -374,6 +406,19 @@ def _column_numbers(columns: pa.ChunkedArray, names: list[str]) -> tuple[np.ndar
     return position[offsets[:-1]], position[offsets[1:] - 1]
 
 
+def _read_splits(begin: np.ndarray, end: np.ndarray, flat: np.ndarray, feature: np.ndarray) -> Splits:
+    """Unfold split rows (node, left child, then the codes that go left)."""
+    codes = end - begin - 2
+    row = np.repeat(np.arange(len(begin)), codes)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(codes) - codes, codes)
+    mask = np.zeros(len(begin), np.uint64)
+    np.bitwise_or.at(mask, row, np.uint64(1) << flat[begin[row] + 2 + within].astype(np.uint64))
+    order = np.argsort(flat[begin], kind="stable")
+    return Splits(
+        flat[begin][order], feature[order].astype(np.int64), flat[begin + 1][order], mask[order].view(np.int64)
+    )
+
+
 def _contexts(begin: np.ndarray, end: np.ndarray, flat: np.ndarray, n: np.ndarray) -> Contexts:
     """Unfold context rows (node, then bin and share in turn) to one entry a bin."""
     pairs = (end - begin - 1) // 2
@@ -387,42 +432,29 @@ def _contexts(begin: np.ndarray, end: np.ndarray, flat: np.ndarray, n: np.ndarra
 
 def _in_drawing_order(trees: dict[int, Read]) -> dict[int, Read]:
     placed: dict[int, Read] = {}
-    needed = {j: {feature for feature, _, _ in tree.splits.values()} | {tree.echoed} for j, tree in trees.items()}
+    needed = {j: {*tree.splits.feature.tolist(), tree.echoed} for j, tree in trees.items()}
     while len(placed) < len(trees):
         column = min(j for j in trees if j not in placed and needed[j] <= placed.keys() | {-1})
         placed[column] = trees[column]
     return placed
 
 
-def _leaves(splits: Splits, contexts: Contexts, margin: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
-    """Distributions of the leaves (leaves, bins), and the row of each leaf node. An empty leaf has the margin's."""
-    nodes = sorted({0, *(left + side for _, left, _ in splits.values() for side in (0, 1))} - set(splits))
-    leaf_of = {node: row for row, node in enumerate(nodes)}
-    probabilities = np.zeros((len(nodes), len(margin)))
-    probabilities[np.searchsorted(nodes, contexts.node), contexts.bin] = contexts.rows
+def _leaves(splits: Splits, contexts: Contexts, margin: np.ndarray) -> np.ndarray:
+    """Distributions of the leaves (leaves, bins). An empty leaf has the margin's."""
+    leaves = splits.leaves
+    probabilities = np.zeros((len(leaves), len(margin)))
+    probabilities[np.searchsorted(leaves, contexts.node), contexts.bin] = contexts.rows
     totals = probabilities.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, probabilities / np.maximum(totals, 1e-300), margin / margin.sum()), leaf_of
+    return np.where(totals > 0, probabilities / np.maximum(totals, 1e-300), margin / margin.sum())
 
 
-def _nodes(splits: Splits, leaf_of: dict[int, int]) -> np.ndarray:
+def _nodes(splits: Splits) -> np.ndarray:
     """The two words of every node, as ``udfs/tree.py`` reads them."""
-    size = 1 + max([0, *(left + 1 for _, left, _ in splits.values())])
-    words = np.zeros((size, 2), np.int64)
-    for node in range(size):
-        if node in splits:
-            feature, left, mask = splits[node]
-            words[node] = (np.uint64(mask).astype(np.int64), left << 32 | feature)
-        else:
-            words[node] = (-1, node << 32 | leaf_of[node] << 8)
+    leaves = splits.leaves
+    words = np.full((len(splits.node) + len(leaves), 2), -1)
+    words[splits.node] = np.column_stack([splits.mask, splits.left << 32 | splits.feature])
+    words[leaves, 1] = leaves << 32 | np.arange(len(leaves)) << 8
     return words
-
-
-def _depth(splits: Splits) -> int:
-    depth = {0: 0}
-    for node in sorted(splits):
-        left = splits[node][1]
-        depth[left] = depth[left + 1] = depth[node] + 1
-    return max(depth.values())
 
 
 def _put_fine(arrays: Arrays, margin: Margin, bins: np.ndarray) -> int:
