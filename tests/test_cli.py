@@ -213,7 +213,7 @@ def test_the_examples_of_the_help_run(learned_clinic, demo_folder, folder, comma
         Path("omopsql_demo").symlink_to(demo_folder)
         Path("athena_download").symlink_to(demo_folder / "vocabulary")
         for name in ("hospital_model.parquet", "north.parquet", "south.parquet"):
-            Path(name).symlink_to(demo_folder / "synthetic" / "model.parquet")
+            Path(name).write_bytes((demo_folder / "synthetic" / "model.parquet").read_bytes())  # one example writes it
     for name in ("patients.csv", "hospital.duckdb", "model.parquet"):
         (folder / name).write_bytes((learned_clinic / name).read_bytes())
     for name in ("synthetic.csv", "unseen.csv"):

@@ -244,7 +244,7 @@ def test_merge(hospital, folder):
     result = done("merge", "m.parquet", "twin.parquet", "-o", "both.parquet")
     assert result.stderr == "Added 2 models of 4,000 persons into both.parquet\n"
     told = refused(1, "merge", "m.parquet", str(hospital / "g.parquet"), "-o", "mixed.parquet")
-    assert "g.parquet holds exact sums and m.parquet a model that is released" in told
+    assert "g.parquet holds exact sums and m.parquet a model whose small cells are suppressed" in told
     assert "is the input itself" in refused(2, "merge", "m.parquet", "twin.parquet", "-o", "m.parquet")
     assert files(folder) == ["both.parquet", "m.parquet", "twin.parquet"]
 

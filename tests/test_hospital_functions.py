@@ -305,8 +305,8 @@ def test_exact_sums_are_private(con, federated):
 @pytest.mark.parametrize(
     ("parts", "more", "told"),
     [
-        (["m0", "r1"], "", "m0.parquet holds exact sums and {r1} a model that is released"),
-        (["r1", "m0"], "", "m0.parquet holds exact sums and {r1} a model that is released"),
+        (["m0", "r1"], "", "m0.parquet holds exact sums and {r1} a model whose small cells are suppressed"),
+        (["r1", "m0"], "", "m0.parquet holds exact sums and {r1} a model whose small cells are suppressed"),
         (["g0", "m1"], "", "are of different rounds: 1 and 2"),
         (["own", "m1"], "", "were counted in different bins; merge their margins first"),
         (["g0", "g1"], "", "holds margins, which are merged for the second round: add --for-merge"),

@@ -10,10 +10,11 @@ import pytest
 
 from omopsql import OmopsqlError
 from omopsql.noise.mechanism import Account, epsilon_of
-from omopsql.synth.hospital.fit import RULES, first_round, fit, fit_with_noise, plan_of, released, second_round
+from omopsql.synth.hospital.fit import RULES, first_round, fit, plan_of, released, second_round
 from omopsql.synth.hospital.generate import Hospital
 from omopsql.synth.hospital.merge import merged
 from omopsql.synth.hospital.noise.contributions import contributions
+from omopsql.synth.hospital.noise.fit import Protection, fit_round_with_noise, fit_with_noise
 from omopsql.synth.hospital.noise.grids import GRIDS
 from omopsql.synth.hospital.noise.release import LEDGER, binned, noised, releases
 from omopsql.synth.hospital.reading import Site
@@ -124,13 +125,13 @@ def test_a_row_of_one_person_is_never_seen() -> None:
 
 
 def test_what_has_no_bound_is_not_released(hospital: duckdb.DuckDBPyConnection) -> None:
-    table, _ = fit_with_noise(hospital.cursor(), "cdm", 200.0, 1e-6, 12)
+    table, _ = fit_with_noise(hospital.cursor(), "cdm", Protection(200.0, 1e-6, 12))
     facts = {"hospital", LEDGER, "attributes.tables"}
     assert set(table["statistic"].to_pylist()) - facts <= set(contributions())
 
 
 def test_a_hospital_learned_with_noise_makes_persons(hospital: duckdb.DuckDBPyConnection) -> None:
-    table, _ = fit_with_noise(hospital.cursor(), "cdm", 200.0, 1e-6, 12)
+    table, _ = fit_with_noise(hospital.cursor(), "cdm", Protection(200.0, 1e-6, 12))
     sums = Sums.from_table(table, "m")
     header = Header.of(sums, "m")
     assert (header.epsilon, header.delta) == (200.0, 1e-6)
@@ -148,59 +149,113 @@ def _keep(con: duckdb.DuckDBPyConnection, name: str, model: pa.Table) -> None:
     con.unregister("arrow_of_model")
 
 
-def _merged(con: duckdb.DuckDBPyConnection, **models: pa.Table) -> Sums:
+def _merged(con: duckdb.DuckDBPyConnection, for_merge: bool = False, **models: pa.Table) -> pa.Table:
     for name, table in models.items():
         _keep(con, name, table)
-    return Sums.from_table(merged(con.cursor(), list(models)), "merged")
+    return merged(con.cursor(), list(models), for_merge)
 
 
-def test_models_of_several_sites_add_up_and_each_person_pays_once(hospital: duckdb.DuckDBPyConnection) -> None:
-    asked = ("cdm", 50.0, 1e-6, 12)
-    north, south = (fit_with_noise(hospital.cursor(), *asked)[0] for _ in range(2))
-    both = _merged(hospital, north=north, south=south)
-    assert both.to_table() == _merged(hospital, south=south, north=north).to_table()
-    header = Header.of(both, "both")
-    parts = [Header.of(Sums.from_table(part, "part"), "part") for part in (north, south)]
-    assert header.persons == sum(part.persons for part in parts)
-    assert (header.epsilon, header.most_concepts, header.private) == (50.0, 12, False)
-    assert both.labels("merged") == ["noise was added before merging"]
-    assert both.get("people.sex", 1)[1].sum() == header.persons
-    ledgers = [releases(Sums.from_table(part, "part")) for part in (north, south)]
-    told = releases(both)
-    assert [one.name for one in told] == [one.name for one in ledgers[0]]
-    assert [one.values for one in told] == [a.values + b.values for a, b in zip(*ledgers, strict=True)]
-    assert epsilon_of(sum(one.rho for one in told), 0.5e-6) <= 50.0 * (1 + 1e-6)
-    _keep(hospital, "both_sites", both.to_table())
-    spent = "SELECT max(epsilon_so_far), sum(n) FROM omopsql.privacy_ledger('both_sites')"
+def _round(con: duckdb.DuckDBPyConnection, asked: Protection, margins: pa.Table | None = None) -> pa.Table:
+    of_all = None if margins is None else Sums.from_table(margins, "margins")
+    return fit_round_with_noise(con.cursor(), "cdm", asked, margins=of_all)[0]
+
+
+NOISE = Protection(50.0, 1e-6, 12)
+
+
+def test_sites_add_up_their_noisy_rounds_and_each_person_pays_once(hospital: duckdb.DuckDBPyConnection) -> None:
+    firsts = [_round(hospital, NOISE) for _ in range(2)]
+    margins = _merged(hospital, north=firsts[0], south=firsts[1], for_merge=True)
+    assert margins == _merged(hospital, south=firsts[1], north=firsts[0], for_merge=True)
+    seconds = [_round(hospital, NOISE, margins) for _ in range(2)]
+    model = _merged(hospital, margins=margins, north=seconds[0], south=seconds[1])
+    assert model == _merged(hospital, south=seconds[1], margins=margins, north=seconds[0])
+    assert model == _merged(  # a sum that is added up elsewhere, as under masks
+        hospital, margins=margins, added=_merged(hospital, for_merge=True, north=seconds[0], south=seconds[1])
+    )
+    sums = Sums.from_table(model, "model")
+    header = Header.of(sums, "model")
+    parts = [Header.of(Sums.from_table(part, "part"), "part").persons for part in firsts]
+    assert header.persons == sum(parts) == sums.get("people.sex", 1)[1].sum()
+    assert (header.epsilon, header.most_concepts, header.private, header.round) == (50.0, 12, False, 2)
+    told = releases(sums)
+    alone = fit_with_noise(hospital.cursor(), "cdm", NOISE)[0]
+    assert {one.name for one in told} <= set(contributions())
+    assert len({one.name for one in told}) == len(told)
+    assert {one.name for one in told} >= {one.name for one in releases(Sums.from_table(alone, "alone"))}
+    _keep(hospital, "model", model)
+    spent = "SELECT max(epsilon_so_far), sum(n) FROM omopsql.privacy_ledger('model')"
     (paid, values), *_ = hospital.execute(spent).fetchall()
     assert 40.0 < paid <= 50.0 * (1 + 1e-6)
     assert values == sum(one.values for one in told)
-    assert len(Hospital(both.to_table()).lives(1, np.arange(1, 51)).people) == 50
+    assert len(Hospital(model).lives(1, np.arange(1, 51)).people) == 50
+
+
+def test_the_sum_of_two_sites_counts_the_persons_of_both(hospital: duckdb.DuckDBPyConnection) -> None:
+    asked = Protection(1000.0, 1e-6, 12)
+    margins = _merged(hospital, for_merge=True, north=_round(hospital, asked), south=_round(hospital, asked))
+    both = _merged(
+        hospital, margins=margins, north=_round(hospital, asked, margins), south=_round(hospital, asked, margins)
+    )
+    one = fit_with_noise(hospital.cursor(), "cdm", asked)[0]
+    for statistic, width in (("people.sex", 1), ("items", 2)):
+        own, double = (Sums.from_table(of, "model").get(statistic, width)[1].sum() for of in (one, both))
+        assert double == pytest.approx(2 * own, rel=0.1)
 
 
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        ({"epsilon": 30.0}, "was fitted with epsilon 50.0, south with 30.0"),
-        ({"delta": 1e-7}, "was fitted with delta 1e-06, south with 1e-07"),
-        ({"most_concepts": 11}, "was fitted with most_concepts 12, south with 11"),
+        (Protection(30.0, 1e-6, 12), "epsilon 30.0, not 50.0|epsilon 50.0, south with 30.0"),
+        (Protection(50.0, 1e-7, 12), "delta 1e-07, not 1e-06|delta 1e-06, south with 1e-07"),
+        (Protection(50.0, 1e-6, 11), "most_concepts 11, not 12|most_concepts 12, south with 11"),
     ],
 )
-def test_models_with_other_noise_are_not_added(hospital: duckdb.DuckDBPyConnection, other, told: str) -> None:
-    asked = {"epsilon": 50.0, "delta": 1e-6, "most_concepts": 12}
-    north = fit_with_noise(hospital.cursor(), "cdm", **asked)[0]
-    south = fit_with_noise(hospital.cursor(), "cdm", **(asked | other))[0]
+def test_sites_with_other_noise_are_not_added(
+    hospital: duckdb.DuckDBPyConnection, other: Protection, told: str
+) -> None:
+    north, south = _round(hospital, NOISE), _round(hospital, other)
     with pytest.raises(OmopsqlError, match=told):
-        _merged(hospital, north=north, south=south)
+        _merged(hospital, for_merge=True, north=north, south=south)
+    with pytest.raises(OmopsqlError, match=told):
+        _round(hospital, NOISE, south)
+
+
+def test_rounds_that_do_not_belong_together_are_not_added(hospital: duckdb.DuckDBPyConnection) -> None:
+    first = _round(hospital, NOISE)
+    again = _round(hospital, NOISE)
+    second = _round(hospital, NOISE, first)
+    with pytest.raises(OmopsqlError, match="counted by merged margins that are not among the files"):
+        _merged(hospital, second=second)
+    with pytest.raises(OmopsqlError, match="counted by merged margins that are not among the files"):
+        _merged(hospital, second=second, other_margins=again)
+    with pytest.raises(OmopsqlError, match="first holds margins"):
+        _merged(hospital, first=first)
+    with pytest.raises(OmopsqlError, match="the model holds noisy sums of one round"):
+        Hospital(second)
+    with pytest.raises(OmopsqlError, match="margins are no noisy sums of a first round"):
+        _round(hospital, NOISE, fit(hospital.cursor(), "cdm", 5, for_merge=True, margins_only=True)[0])
 
 
 def test_noise_and_exact_sums_are_not_added(hospital: duckdb.DuckDBPyConnection) -> None:
-    noisy = fit_with_noise(hospital.cursor(), "cdm", 50.0, 1e-6, 12)[0]
-    plain = fit(hospital.cursor(), "cdm", 5)[0]
-    exact = fit(hospital.cursor(), "cdm", 5, for_merge=True)[0]
-    for other in (plain, exact):
-        with pytest.raises(OmopsqlError, match="fit both"):
+    noisy = fit_with_noise(hospital.cursor(), "cdm", NOISE)[0]
+    for exact in (False, True):
+        other = fit(hospital.cursor(), "cdm", 5, for_merge=exact)[0]
+        with pytest.raises(OmopsqlError, match=r"other has no noise|noisy is a whole model with noise"):
             _merged(hospital, noisy=noisy, other=other)
-    _keep(hospital, "noisy", noisy)
-    with pytest.raises(OmopsqlError, match="noisy is a model with noise: its sum cannot be exact"):
-        merged(hospital.cursor(), ["noisy"], for_merge=True)
+    with pytest.raises(OmopsqlError, match="noisy is a whole model with noise, which cannot be added"):
+        _merged(hospital, noisy=noisy)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "margins_only := true",
+        "margins := 'm'",
+        "for_merge := true",
+        "for_merge := true, margins_only := true, margins := 'm'",
+    ],
+)
+def test_noise_at_several_sites_takes_two_rounds(hospital: duckdb.DuckDBPyConnection, options: str) -> None:
+    with pytest.raises(duckdb.Error, match="take two rounds"):
+        hospital.execute(f"FROM omopsql.cdm_fit('cdm', epsilon := 50.0, {options})").fetchall()

@@ -16,6 +16,8 @@ from .watch import watched
 if TYPE_CHECKING:
     import duckdb
 
+    from omopsql.synth.hospital.sums import Header
+
 METHODS = ("auto", "copula", "tree", "independent")
 KINDS = ("number", "category", "identifier", "skip")
 _OF_TABLES, _OF_HOSPITALS = ("method", "columns", "sites", "person", "rows_per_person"), ("vocabulary", "most_concepts")
@@ -226,6 +228,8 @@ def _tell_cdm(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
 
     sums = read_sums(con, str(model))
     header = Header.of(sums, str(model))
+    if header.private and header.epsilon is not None:
+        return _tell_noisy_round(header, model)
     lost = {name: len(sums.labels(name)) for name in (PERSONS, ROLLED_UP, LEFT_OUT)}
     click.echo(f"Learned {header.persons:,} persons and {lost[PERSONS]:,} concepts into {model}", err=True)
     if lost[ROLLED_UP]:
@@ -237,3 +241,12 @@ def _tell_cdm(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
         click.echo("  exact sums, private: for addition only, and nobody else's eyes", err=True)
         return ["merge", str(model), "other.parquet", *kept, "-o", "merged.parquet"]
     return ["synthesize", str(model), "--persons", str(header.persons), "--seed", "42", "-o", "synthetic"]
+
+
+def _tell_noisy_round(header: Header, model: Path) -> list[str]:
+    """Say on stderr which round was counted with noise. Returns the command to type next."""
+    click.echo(f"Counted round {header.round} of 2 with noise into {model}", err=True)
+    click.echo("  no number of it tells of a person; it is for addition, and no model yet", err=True)
+    if header.round == 1:
+        return ["merge", str(model), "other.parquet", "--for-merge", "-o", "margins.parquet"]
+    return ["merge", "margins.parquet", str(model), "other.parquet", "-o", "merged.parquet"]

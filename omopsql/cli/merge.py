@@ -21,8 +21,8 @@ def merge(models: tuple[str, ...], output: Path, for_merge: bool) -> None:
 
     Fitted with --for-merge, they are exact: the sum equals a fit of all persons (or rows) together, and small cells are
     suppressed once, on the sum. All must have been counted by the same margins: docs/federation.md tells how, round by
-    round. Models of CDMs whose small cells are suppressed already, or that have noise, are added as they are, and
-    marked.
+    round. With --epsilon too, name the merged margins beside the files of the second round. Models of CDMs whose small
+    cells are suppressed already are added as they are, and marked.
 
     \b
     Example:

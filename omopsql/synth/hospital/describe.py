@@ -95,7 +95,8 @@ def _rows(statistic: str, subject: pa.Array, words: pa.Array, n: Ints | list[int
 
 
 def _header_words(header: Header) -> str:
-    what = "the margins of a first round" if header.round == 1 else "a model"
+    whole = "a second round" if header.private and header.epsilon is not None else "a model"
+    what = "the margins of a first round" if header.round == 1 else whole
     told = f"{what} of {header.persons} persons, CDM {header.cdm_version}, made by omopsql {header.omopsql}; "
     if header.epsilon is None:
         told += f"min_cell is {header.min_cell}; "

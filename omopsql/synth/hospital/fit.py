@@ -14,15 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
-from omopsql.noise.asked import Noise
-from omopsql.noise.mechanism import Account
 from omopsql.publish.policy.rules import Policy
 
 from . import attributes, people, values
 from . import plan as decisions
 from .edges import rounded
 from .layers import LAYERS
-from .noise.release import LEDGER, ledger, noised, threshold, without_orphans
+from .noise.release import LEDGER
 from .plan import Plan
 from .reading import Site
 from .release import KEEP, Rule, release
@@ -31,7 +29,6 @@ from .sums import HEADER, Header, Sums
 RULES: dict[str, Rule] = {HEADER: KEEP, LEDGER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
-MOST_CONCEPTS = 48  # of a person, that are counted when noise is added
 _ROUNDED = [*people.ROUNDED, *attributes.ROUNDED]
 
 
@@ -71,55 +68,6 @@ def fit(
     if for_merge:
         return Sums.merged([counted, header.sums()]).to_table(), site.said
     return Sums.merged([released(counted, min_cell), replace(header, private=False).sums()]).to_table(), site.said
-
-
-def fit_with_noise(
-    cursor: duckdb.DuckDBPyConnection,
-    cdm: str,
-    epsilon: float,
-    delta: float = 1e-6,
-    most_concepts: int = MOST_CONCEPTS,
-    vocabulary: str | None = None,
-    policy: Policy | None = None,
-) -> tuple[pa.Table, list[str]]:
-    """Learn a CDM so that noise hides every person: two hospitals that differ in one person give much the same model.
-
-    Of each person ``most_concepts`` are counted. Returns what ``fit`` returns, with the ledger. Raises OmopsqlError
-    when the CDM cannot be read, for a budget that is none, and when the noise hides every concept.
-    """
-    Noise(epsilon, delta, None, 1).check()
-    if most_concepts < 2:
-        raise OmopsqlError(f"most_concepts is {most_concepts}; it must be at least 2")
-    if policy is not None:
-        policy.refuse_noise(epsilon, delta)
-    account = Account(epsilon, delta)
-    site = Site(cursor, cdm, 1, vocabulary, policy=policy, most_concepts=most_concepts)
-    margins = decisions.of_items(noised(first_round(site), account, most_concepts))
-    if not len(margins.get(decisions.PERSONS, 2)[1]):
-        least = threshold(decisions.PERSONS, account, most_concepts)
-        raise OmopsqlError(
-            f"with epsilon {epsilon:g} a concept is learned from about {least:,} persons on, and {cdm} has none that "
-            "so many have; ask for a larger epsilon, or learn from more persons"
-        )
-    min_cell = threshold(_TELLING, account, most_concepts)
-    sums = noised(second_round(site, plan_of(margins, min_cell)), account, most_concepts)
-    persons = int(margins.get("people.sex", 1)[1].sum())
-    header = Header(
-        persons,
-        site.version,
-        min_cell,
-        private=False,
-        round=2,
-        epsilon=epsilon,
-        delta=delta,
-        most_concepts=most_concepts,
-        policy=None if policy is None else policy.sha256,
-    )
-    found = without_orphans(Sums.merged([margins, sums]))
-    return Sums.merged([found, ledger(account), header.sums()]).to_table(), site.said
-
-
-_TELLING = "events.member"  # its threshold is what a released number of persons with two items reaches
 
 
 def first_round(site: Site) -> Sums:

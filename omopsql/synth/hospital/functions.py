@@ -10,9 +10,10 @@ from omopsql.registry import Options, expression, routine
 from omopsql.session import Caller
 
 from . import describe
-from .fit import MOST_CONCEPTS, fit, fit_with_noise
+from .fit import fit
 from .given import read_wishes
 from .merge import read_sums
+from .noise.fit import MOST_CONCEPTS, Protection, fit_round_with_noise, fit_with_noise
 from .served import Synthetic, open_hospital, table_sql
 from .sums import SCHEMA
 
@@ -46,17 +47,22 @@ def cdm_fit(
 
     With epsilon, noise hides every single person in all tables together, and privacy_ledger lists what it cost; of each
     person so many concepts count as most_concepts says. A concept is then learned from some hundred persons on,
-    whatever min_cell is. Each call spends epsilon anew.
+    whatever min_cell is. Each call spends epsilon anew. Hospitals that learn together take the two rounds, both with
+    for_merge := true; each adds its noise, and epsilon is what both rounds cost.
     """
     rules = None if policy is None else read_policy(policy)
-    if epsilon is not None and (for_merge or margins_only or margins is not None):
+    noise = None if epsilon is None else Protection(epsilon, delta, most_concepts)
+    if noise is not None and margins_only + (margins is not None) != for_merge:
         raise OmopsqlError(
-            "for_merge keeps exact sums, and epsilon adds noise; leave one out: models with noise merge as they are"
+            "with epsilon, sites that learn together say for_merge := true (--for-merge) and take two rounds: fit with "
+            "margins_only := true (--margins-only), merge, and fit again with the merged margins (--margins)"
         )
     with caller.cursor() as cursor:
-        if epsilon is not None:
-            return fit_with_noise(cursor, cdm, epsilon, delta, most_concepts, vocabulary, rules)[0]
         common = None if margins is None else read_sums(cursor, margins)
+        if noise is not None and for_merge:
+            return fit_round_with_noise(cursor, cdm, noise, vocabulary, rules, common)[0]
+        if noise is not None:
+            return fit_with_noise(cursor, cdm, noise, vocabulary, rules)[0]
         return fit(cursor, cdm, min_cell, vocabulary, for_merge, margins_only, common, rules)[0]
 
 

@@ -29,6 +29,10 @@ class Hospital:
         self.sums = Sums.from_table(table, name)
         self.header = Header.of(self.sums, name)
         if self.header.private:
+            if self.header.epsilon is not None:
+                raise OmopsqlError(
+                    f"{name} holds noisy sums of one round: merge those of all hospitals and both rounds"
+                )
             raise OmopsqlError(
                 f"{name} holds exact sums, for addition only: merge it with those of other hospitals, which suppresses "
                 "small cells, or fit it without --for-merge"

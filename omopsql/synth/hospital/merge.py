@@ -15,10 +15,12 @@ from omopsql.session import Caller
 from omopsql.synth.listed import names_in, read_table
 
 from .fit import RULES, released
+from .noise.fit import finished as finished_with_noise
+from .noise.fit import name_of
 from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
 
-MARK = "merged"  # the statistic that marks a sum of models that could each be seen before
-_SUPPRESSED, _NOISY = "small cells were suppressed before merging", "noise was added before merging"
+MARK = "merged"  # the statistic that marks a sum of models whose small cells were suppressed before
+_FOR_SECOND_ROUND = "{} holds margins, which are merged for the second round: add --for-merge (for_merge := true)"
 _BINS = 2  # the first and the last bin of a joined cell end its key
 
 
@@ -35,10 +37,10 @@ def cdm_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
 
     models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. What was fitted with for_merge :=
     true is exact: the sum equals a fit of all their persons together, and small cells are suppressed once, on the sum;
-    for_merge := true keeps it exact and private, to be added further or to be the margins of a second round. Models
-    whose small cells are suppressed already, or that noise protects, can be added too; the sum is marked by a row of
-    statistic merged. Models of differing versions, CDMs, min_cell, epsilon or margins, and a mixture of kinds, are
-    refused.
+    for_merge := true keeps it exact and private, to be added further or to be the margins of a second round. With
+    noise, the files of the second round are added together with the merged margins. Models whose small cells are
+    suppressed already can be added too; the sum is marked by a row of statistic merged. Models of differing versions,
+    CDMs, min_cell, epsilon or margins, and a mixture of kinds, are refused.
     """
     with caller.cursor() as cursor:
         return merged(cursor, names_in(cursor, models), for_merge)
@@ -48,20 +50,51 @@ def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: b
     """Read and add up models. Returns a table of ``sums.SCHEMA``; raises OmopsqlError when they do not fit together."""
     parts = {name: read_sums(cursor, name) for name in names}
     headers = {name: Header.of(sums, name) for name, sums in parts.items()}
+    if any(header.epsilon is not None for header in headers.values()):
+        return _merged_with_noise(parts, headers, for_merge)
     _refuse_differing(headers)
-    header = replace(headers[names[0]], persons=sum(found.persons for found in headers.values()))
+    added, header = _added(parts, headers)
+    if not header.private:
+        return _sum_of_released(added, header, for_merge, names[0]).to_table()
+    if not for_merge and header.round == 1:
+        raise OmopsqlError(_FOR_SECOND_ROUND.format(names[0]))
+    return _written(added, header, for_merge)
+
+
+def _added(parts: dict[str, Sums], headers: dict[str, Header]) -> tuple[Sums, Header]:
+    """The sum of models without its header, and its header."""
+    first = next(iter(headers.values()))
     added = Sums.merged(parts.values())
     added.drop(HEADER)
-    if not header.private:
-        if for_merge:
-            what = "whose small cells are suppressed already" if header.epsilon is None else "with noise"
-            raise OmopsqlError(f"{names[0]} is a model {what}: its sum cannot be exact")
-        return _sum_of_released(added, header).to_table()
-    if not for_merge and header.round == 1:
+    return added, replace(first, persons=sum(found.persons for found in headers.values()))
+
+
+def _merged_with_noise(parts: dict[str, Sums], headers: dict[str, Header], for_merge: bool) -> pa.Table:
+    """Add up the noisy sums of one round; or make a model of those of the second round and the merged margins."""
+    for name, header in headers.items():
+        if header.epsilon is None:
+            raise OmopsqlError(f"{name} has no noise, and others have: fit all the same way")
+        if not header.private:
+            raise OmopsqlError(
+                f"{name} is a whole model with noise, which cannot be added to others: sites that learn together say "
+                "for_merge := true (--for-merge) in both rounds"
+            )
+    rounds: dict[int, list[str]] = {1: [], 2: []}
+    for name, header in headers.items():
+        rounds[header.round].append(name)
+    margins, of_second = rounds[1], rounds[2]
+    newest = {name: headers[name] for name in of_second or margins}
+    _refuse_differing(newest)
+    added, header = _added({name: parts[name] for name in newest}, newest)
+    if for_merge and not (margins and of_second):
+        return Sums.merged([added, header.sums()]).to_table()
+    if not of_second:
+        raise OmopsqlError(_FOR_SECOND_ROUND.format(margins[0]))
+    if len(margins) != 1 or name_of(parts[margins[0]]) != header.margins:
         raise OmopsqlError(
-            f"{names[0]} holds margins, which are merged for the second round: add --for-merge (for_merge := true)"
+            f"{of_second[0]} was counted by merged margins that are not among the files: name them too, and no others"
         )
-    return _written(added, header, for_merge)
+    return finished_with_noise(parts[margins[0]], added, header)
 
 
 def finished(table: pa.Table, for_merge: bool, name: str) -> pa.Table:
@@ -74,7 +107,7 @@ def finished(table: pa.Table, for_merge: bool, name: str) -> pa.Table:
     if not header.private:
         raise OmopsqlError(f"{name} is a model whose small cells are suppressed already: its sum cannot be exact")
     added.drop(HEADER)
-    return _written(added, header, for_merge or header.round == 1)
+    return _written(added, header, for_merge or header.round == 1 or header.epsilon is not None)
 
 
 def _written(added: Sums, header: Header, for_merge: bool) -> pa.Table:
@@ -90,7 +123,7 @@ def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:
 
 
 _MUST_AGREE = {
-    "private": ("{0} holds exact sums and {1} a model that is released", "fit both the same way"),
+    "private": ("{0} holds exact sums and {1} a model whose small cells are suppressed", "fit both the same way"),
     "round": ("{0} and {1} are of different rounds: {2} and {3}", "merge margins with margins, models with models"),
     "omopsql": ("{0} was made by omopsql {2}, {1} by {3}", "fit both with one version"),
     "cdm_version": ("{0} is of CDM {2}, {1} of CDM {3}", "bring them to one version of the CDM"),
@@ -115,11 +148,9 @@ def _refuse_differing(headers: dict[str, Header]) -> None:
             raise OmopsqlError(f"{told.format(*names, one, two)}; {remedy}")
 
 
-def _sum_of_released(added: Sums, header: Header) -> Sums:
-    """Add up what each site has released. No person is at two sites, so the noise of his own site hides him as before.
-
-    Each release stands once in the ledger, for it cost a person what it cost at his site.
-    """
+def _sum_of_released(added: Sums, header: Header, for_merge: bool, name: str) -> Sums:
+    if for_merge:
+        raise OmopsqlError(f"{name} is a model whose small cells are suppressed already: its sum cannot be exact")
     joined = Sums()
     for statistic in added:
         counted = added.counted(statistic)
@@ -127,8 +158,8 @@ def _sum_of_released(added: Sums, header: Header) -> Sums:
             counted = _disjoint(counted)
         joined.put(statistic, counted.keys, counted.n, counted.labels)
     mark = Sums()
-    told = _SUPPRESSED if header.epsilon is None else _NOISY
-    mark.put(MARK, np.zeros((1, 0), np.int64), [header.persons], pa.array([told]))
+    told = pa.array(["small cells were suppressed before merging"])
+    mark.put(MARK, np.zeros((1, 0), np.int64), [header.persons], told)
     return Sums.merged([joined, header.sums(), mark])
 
 

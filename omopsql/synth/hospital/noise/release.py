@@ -82,14 +82,15 @@ def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.isin(place[len(known) :], place[: len(known)])
 
 
-def ledger(account: Account) -> Sums:
+def ledger(account: Account, first: int = 0) -> Sums:
     """Write what was released as facts of the model: one row a statistic, in order; ``n`` is how many rows it has.
 
-    Sites that add the same noise write the same rows, so that their numbers add up.
+    ``first`` is the place of the first one. Sites that add the same noise write the same rows, so that their numbers
+    add up.
     """
     told = Sums()
     labels = [json.dumps(asdict(one) | {"values": 0}, sort_keys=True) for one in account.releases]
-    order = np.arange(len(labels)).reshape(-1, 1)
+    order = first + np.arange(len(labels)).reshape(-1, 1)
     told.put(LEDGER, order, [one.values for one in account.releases], pa.array(labels, pa.string()))
     return told
 
