@@ -198,7 +198,7 @@ def test_the_sum_of_two_sites_counts_the_persons_of_both(hospital: duckdb.DuckDB
         hospital, margins=margins, north=_round(hospital, asked, margins), south=_round(hospital, asked, margins)
     )
     one = fit_with_noise(hospital.cursor(), "cdm", asked)[0]
-    for statistic, width in (("people.sex", 1), ("items", 2)):
+    for statistic, width in (("people.sex", 1), ("items", 2), ("events.presence", 1)):
         own, double = (Sums.from_table(of, "model").get(statistic, width)[1].sum() for of in (one, both))
         assert double == pytest.approx(2 * own, rel=0.1)
 

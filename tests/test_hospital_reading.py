@@ -58,6 +58,15 @@ def test_days_count_from_birth(hospital: duckdb.DuckDBPyConnection) -> None:
     assert site.said == []
 
 
+def test_events_do_not_depend_on_what_was_counted_before(hospital: duckdb.DuckDBPyConnection) -> None:
+    known, fresh = _site(hospital), _site(hospital)
+    items = Items.of(known.raw_items())
+    one, two = known.events(items), fresh.events(items)
+    assert len(one)
+    assert np.array_equal(one.item, two.item)
+    assert np.array_equal(one.day, two.day)
+
+
 def test_events_stand_on_the_first_day_of_their_visit(hospital: duckdb.DuckDBPyConnection) -> None:
     site = _site(hospital)
     items = site.own_items

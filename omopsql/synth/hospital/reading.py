@@ -272,8 +272,9 @@ class Site:
         """The records of one table as events: duplicates of a person, contact day and item are one."""
         if table not in _records_of(self.version):
             return (np.zeros(0, np.int32),) * 4
+        is_own = items is self.own_items  # asked first, for own items are counted by other items in use
         self._use(items, table)
-        names = ["item", "wider_item", "widest_item"] if items is self.own_items and table in _CODED else ["item"]
+        names = ["item", "wider_item", "widest_item"] if is_own and table in _CODED else ["item"]
         read = self._query(
             f"SELECT person, day, {', '.join(names)} FROM ({self._records(table)}) ORDER BY person, day, item"
         )
