@@ -23,6 +23,8 @@ def merge(models: tuple[str, ...], output: Path, for_merge: bool) -> None:
     suppressed once, on the sum. Models of CDMs whose small cells are suppressed already are added as they are, and
     marked. All must have been counted by the same margins: docs/federation.md tells how, round by round.
 
+    Models of tables that were all fitted with --epsilon become one too: what leaves a site is protected already.
+
     \b
     Example:
       omopsql merge north.parquet south.parquet -o both.parquet

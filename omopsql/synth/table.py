@@ -101,14 +101,15 @@ def copula_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Tab
     stays exact, and for_merge := true must say so. Fitted with epsilon, all of them, they may be anybody's to merge:
     that spends nothing. The merged epsilon is the largest, as long as nobody is at two sites.
     """
-    from omopsql.noise.sites import merged_with_noise, protection
+    from omopsql.noise import merge as of_noise
+    from omopsql.noise.sites import have_noise
 
     from .rounds import merged
 
     with caller.cursor() as cursor:
         tables = {name: read_table(cursor, name) for name in names_in(cursor, models)}
-    if protection(tables):
-        return merged_with_noise(tables, for_merge).to_table()
+    if have_noise(tables):
+        return of_noise.merged(tables, for_merge).to_table()
     return merged({name: Exact.from_table(table, name) for name, table in tables.items()}, for_merge)
 
 
