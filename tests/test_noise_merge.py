@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("opendp")
 
 import omopsql
 from omopsql.noise.common import common
-from omopsql.synth.columns import CATEGORY, NUMBER, Column
+from omopsql.synth.columns import CATEGORY, NUMBER, NUMBER_TEXT, Column
 from omopsql.synth.margins import Margin
 
 SITES = ("north", "south", "east")
@@ -231,6 +232,21 @@ def test_labels_are_those_of_all_sites_the_commonest_first():
     assert found.n.tolist() == [17, 10, 5, 1, 9]
 
 
+def test_texts_that_sites_read_differently_are_what_they_are_for_most_rows():
+    texts, labels = Column("b", "VARCHAR", NUMBER_TEXT, unit=1.0), Column("b", "VARCHAR", CATEGORY)
+    numbers = Margin(texts, np.array([1.0]), np.array([2.0]), labels=("p",), has_rest=True, n=np.array([6, 5, 1]))
+    names = Margin(labels, labels=("p", "12"), n=np.array([20, 3]))
+    found = common([numbers, names], [12, 23]).margin
+    assert (found.column.kind, found.labels, found.n.tolist()) == (CATEGORY, ("p", "12"), [25, 3, 7])
+    found = common([numbers, replace(names, n=np.array([4, 3]))], [12, 7]).margin
+    assert (found.column.kind, found.numbers, found.labels, found.n.tolist()) == (
+        NUMBER_TEXT,
+        1,
+        ("p", "12"),
+        [6, 9, 3, 1],
+    )
+
+
 # --- what does not fit together
 
 
@@ -274,7 +290,7 @@ def test_types_persons_and_kinds_must_agree(con):
     refusal = _refusal(con, "of_north", "by_person")
     assert "by_person persons told apart by patient_id" in refusal or "by_person protects persons" in refusal
     _fit(con, "south", "epsilon := 3.0", "columns := {'bmi': 'identifier'}", "method := 'independent'", model="keyed")
-    assert "takes column bmi for" in _refusal(con, "of_north", "keyed")
+    assert "column bmi is a key in keyed, but learned in of_north" in _refusal(con, "of_north", "keyed")
 
 
 def test_a_column_that_a_site_skips_is_missing_there(con):

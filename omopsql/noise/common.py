@@ -1,7 +1,8 @@
 """One column of several models: cells that all sites' cells fit into, and how each site's are shared out among them.
 
 Number lines are cut wherever a site cuts them. What a site tells of a wider cell lies evenly in its pieces, as it does
-when that site's model is sampled.
+when that site's model is sampled. Where noise lets sites read texts differently (as labels, numbers or dates), the
+column is what it is for most rows; the others' numbers count as labels without their text.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ class Common:
 def common(margins: Sequence[Margin | None], rows: Sequence[int]) -> Common:
     """Make the common margin of a column from those of sites of so many rows; None where a site does not tell it.
 
-    All margins are of one kind and type, and one of them at least is told.
+    All margins are of one type, and one of them at least is told.
     """
     told = [margin for margin in margins if margin is not None]
-    column = _column(told)
-    low, high = _pieces(told, column.unit)
+    alike = _alike(margins, rows)
+    column = _column(alike)
+    low, high = _pieces(alike, column.unit)
     labels = _labels(told)
-    has_rest = any(margin.has_rest for margin in told)
+    has_rest = any(
+        margin.has_rest or (margin.numbers and _reading(margin.column) != _reading(column)) for margin in told
+    )
     has_missing = len(told) < len(margins) or any(margin.has_missing for margin in told)
     wide = len(low) + len(labels) + has_rest + has_missing
     every = Margin(column, low, high, labels, has_rest, has_missing, np.zeros(wide, np.int64))
@@ -47,14 +51,28 @@ def common(margins: Sequence[Margin | None], rows: Sequence[int]) -> Common:
     return _without_empty(replace(every, n=n), shares)
 
 
-def _column(told: list[Margin]) -> c.Column:
+def _reading(column: c.Column) -> tuple[str, bool]:
+    """What texts or numbers are taken for: the kind, and whether they are dates in a text."""
+    return column.kind, column.decimals < 0
+
+
+def _alike(margins: Sequence[Margin | None], rows: Sequence[int]) -> list[Margin]:
+    """The margins that read the column as most rows are read."""
+    held: dict[tuple[str, bool], int] = {}
+    for margin, n in zip(margins, rows, strict=True):
+        if margin is not None:
+            held[_reading(margin.column)] = held.get(_reading(margin.column), 0) + n
+    most = max(held, key=lambda reading: held[reading])
+    return [margin for margin in margins if margin is not None and _reading(margin.column) == most]
+
+
+def _column(alike: list[Margin]) -> c.Column:
     """What the column is: with the finest step that a site found, and none if one site found none."""
-    units = [margin.column.unit for margin in told]
     return replace(
-        told[0].column,
-        unit=min(units),
-        decimals=max(margin.column.decimals for margin in told),
-        trimmed=any(margin.column.trimmed for margin in told),
+        alike[0].column,
+        unit=min(margin.column.unit for margin in alike),
+        decimals=max(margin.column.decimals for margin in alike),
+        trimmed=any(margin.column.trimmed for margin in alike),
     )
 
 
@@ -67,9 +85,9 @@ def _bounds(margin: Margin, unit: float) -> tuple[np.ndarray, np.ndarray]:
     return (low + 0.5) * unit, (high + 0.5) * unit
 
 
-def _pieces(told: list[Margin], unit: float) -> tuple[np.ndarray, np.ndarray]:
+def _pieces(alike: list[Margin], unit: float) -> tuple[np.ndarray, np.ndarray]:
     """The cells of the common line: single values, and the pieces between all edges that some site's cell covers."""
-    bounds = [_bounds(margin, unit) for margin in told]
+    bounds = [_bounds(margin, unit) for margin in alike]
     low, high = (np.concatenate([of_site[side] for of_site in bounds]) for side in (0, 1))
     atoms = np.unique(low[low == high])
     low, high = low[low < high], high[low < high]
@@ -98,7 +116,9 @@ def _shares(every: Margin, margin: Margin | None) -> np.ndarray:
         only[0, every.missing] = 1.0
         return only
     shares = np.zeros((len(margin.n), len(every.n)))
-    if margin.numbers:
+    if _reading(margin.column) != _reading(every.column):
+        shares[: margin.numbers, every.rest] = 1.0
+    elif margin.numbers:
         shares[: margin.numbers, : every.numbers] = _shares_of_line(every, *_bounds(margin, every.column.unit))
     place = {label: every.numbers + k for k, label in enumerate(every.labels)}
     others = [place[label] for label in margin.labels]

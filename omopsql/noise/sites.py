@@ -84,7 +84,7 @@ def sites_of(tables: dict[str, pa.Table]) -> list[Site]:
     for site in others:
         _check_protection(first, site)
     for name in columns_of(sites):
-        _check_kinds(name, sites)
+        _check_keys(name, sites)
     return sites
 
 
@@ -125,15 +125,11 @@ def _unit(site: Site) -> str:
     return "each row as a person" if person is None else f"persons told apart by {person}"
 
 
-def _check_kinds(name: str, sites: list[Site]) -> None:
-    """Raise OmopsqlError when sites take a column for different things; one that did not learn it does not matter."""
-    taken: dict[str, Site] = {}
-    for site in sites:
-        margin = site.margin(name)
-        if margin is not None and margin.column.kind != c.UNLEARNED:
-            taken.setdefault("date text" if margin.column.decimals < 0 else margin.column.kind, site)
-    if len(taken) > 1:
-        (one, first), (two, second), *_ = taken.items()
+def _check_keys(name: str, sites: list[Site]) -> None:
+    """Raise OmopsqlError when a column is a key at one site, and learned at another."""
+    keys = [site for site in sites if (margin := site.margin(name)) and margin.column.kind == c.IDENTIFIER]
+    learned = [site for site in sites if site.learned(name)]
+    if keys and learned:
         raise OmopsqlError(
-            f"{first.name} takes column {name} for {one}, {second.name} for {two}: say in columns what it is, at both"
+            f"column {name} is a key in {keys[0].name}, but learned in {learned[0].name}: say in columns what it is"
         )
