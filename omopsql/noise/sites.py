@@ -89,7 +89,7 @@ def sites_of(tables: dict[str, pa.Table]) -> list[Site]:
 
 
 def columns_of(sites: list[Site]) -> list[str]:
-    """The columns of all sites, in the order of the first place that one has. Raises OmopsqlError for two types."""
+    """The columns of all sites, in the order of the last place that one has. Raises OmopsqlError for two types."""
     places: dict[str, int] = {}
     told: dict[str, tuple[str, Site]] = {}
     for site in sites:
@@ -100,7 +100,7 @@ def columns_of(sites: list[Site]) -> list[str]:
                 raise OmopsqlError(
                     f"column {name} is of type {known} in {other.name}, of {sql_type} in {site.name}: cast one"
                 )
-            places[name] = min(place, places.get(name, place))
+            places[name] = max(place, places.get(name, place))
     return sorted(places, key=lambda name: (places[name], name))
 
 
