@@ -24,6 +24,8 @@ def merge(models: tuple[str, ...], output: Path, for_merge: bool) -> None:
     round. With --epsilon too, name the merged margins beside the files of the second round. Models of CDMs whose small
     cells are suppressed already are added as they are, and marked.
 
+    Models of tables that were all fitted with --epsilon become one too: what leaves a site is protected already.
+
     \b
     Example:
       omopsql merge north.parquet south.parquet -o both.parquet

@@ -28,8 +28,8 @@ from .survey import Survey
 from .tables import corrected
 
 _ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.12  # of rho; pairs get what is left
-_FEWEST_IMAGINED, _MOST_IMAGINED = 50_000, 200_000
-_CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
+_FEWEST_IMAGINED, MOST_IMAGINED = 50_000, 200_000
+CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
 
 
 def fit_with_noise(
@@ -74,7 +74,7 @@ def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, acc
     joint, latents = noisy_joint(cells, margins, rows, rho, account)
     if only:
         return "copula", joint_table(joint, latents, margins)
-    size = int(np.clip(rows, _FEWEST_IMAGINED, _MOST_IMAGINED))
+    size = int(np.clip(rows, _FEWEST_IMAGINED, MOST_IMAGINED))
     imagined = simulated(copula_of(joint, latents, 1), size)
     learned = corrected(imagined, cells, margins, rows, account.left * (1.0 - 1e-6), account)
-    return "tree", fit_tree(learned, margins, _CONTEXT)
+    return "tree", fit_tree(learned, margins, CONTEXT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from .mechanism import Account, Release, epsilon_of
 
 SCHEMA = pa.schema(
     [
+        ("site", pa.int64()),
         ("release", pa.string()),
         ("columns", pa.list_(pa.string())),
         ("n", pa.int64()),
@@ -69,8 +71,9 @@ def privacy_ledger(caller: Caller, model: str) -> pa.Table:
 
     n is how many values a release told; sensitivity by how much one person can move them (the length of the change, or
     for a choice the largest score); scale that of the noise; threshold the count below which a label stays hidden. rho
-    adds up to rho_so_far, which costs epsilon_so_far at delta. Of merged models, n is that of all sites together, and a
-    cost is what each person paid at his site. A model without noise has one row, without an epsilon.
+    adds up to rho_so_far, which costs epsilon_so_far at delta. A model without noise has one row, without an epsilon.
+    In a merged model of a table each site is counted for itself: nobody is at two, so the largest epsilon is that of
+    all. Of merged hospitals, which add alike, n is that of all together.
     """
     with caller.cursor() as cursor:
         table = read_table(cursor, model)
@@ -82,11 +85,21 @@ def privacy_ledger(caller: Caller, model: str) -> pa.Table:
 def _of_table(model: Model) -> Iterator[dict[str, Any]]:
     if model.noise is None:
         return iter([{"release": _WITHOUT, "columns": [one.column.name for one in model.margins], "n": model.rows}])
-    releases = [
-        Release(columns=tuple(row["columns"]), values=row["n"], **_renamed(json.loads(row["value"])))
-        for row in model.ledger.to_pylist()
+    sites = model.noise.get("sites")
+    if sites is None:
+        return _lines(_releases(model.ledger, None), model.noise["delta"])
+    each = (_lines(_releases(model.ledger, k), site["delta"], k) for k, site in enumerate(sites, 1))
+    return chain.from_iterable(each)
+
+
+def _releases(ledger: pa.Table, site: int | None) -> list[Release]:
+    """The releases of a model, or of one of the sites that were merged in it."""
+    every = [(row, json.loads(row["value"])) for row in ledger.to_pylist()]
+    return [
+        Release(columns=tuple(row["columns"]), values=row["n"], **_renamed(told))
+        for row, told in every
+        if told.pop("site", None) == site
     ]
-    return _lines(releases, model.noise["delta"])
 
 
 def _renamed(told: dict[str, Any]) -> dict[str, Any]:
@@ -101,11 +114,12 @@ def _of_hospital(table: pa.Table, name: str) -> Iterator[dict[str, Any]]:
     return _lines(hospital_releases(sums), header.delta)
 
 
-def _lines(releases: Sequence[Release], delta: float) -> Iterator[dict[str, Any]]:
+def _lines(releases: Sequence[Release], delta: float, site: int | None = None) -> Iterator[dict[str, Any]]:
     rho = 0.0
     for one in releases:
         rho += one.rho
         yield {
+            "site": site,
             "release": one.name,
             "columns": list(one.columns),
             "n": one.values,

@@ -121,21 +121,21 @@ def _kept(margin: Margin, groups: np.ndarray, n: np.ndarray) -> Counted:
     np.minimum.at(low, groups[: margin.numbers], margin.low)
     np.maximum.at(high, groups[: margin.numbers], margin.high)
     lines = np.flatnonzero(keep & on_line)
-    labels, has_rest, has_missing = _others(margin, keep[~on_line])
+    labels, has_rest, has_missing = others_kept(margin, keep[~on_line])
     low, high = low[lines], high[lines]
     if margin.column.unit > 0.0:
-        low, high = _single(low, high, margin.column.unit)
+        low, high = single(low, high, margin.column.unit)
     kept = replace(margin, low=low, high=high, labels=labels, has_rest=has_rest, has_missing=has_missing, n=n[keep])
-    return Counted(kept, _nearest(keep, on_line, n)[groups])
+    return Counted(kept, nearest_kept(keep, on_line, n)[groups])
 
 
-def _others(margin: Margin, keep: np.ndarray) -> tuple[tuple[str, ...], bool, bool]:
+def others_kept(margin: Margin, keep: np.ndarray) -> tuple[tuple[str, ...], bool, bool]:
     """The labels that are kept, and whether the rest and the missing are."""
     labels = tuple(label for label, kept in zip(margin.labels, keep, strict=False) if kept)
     return labels, margin.has_rest and bool(keep[len(margin.labels)]), margin.has_missing and bool(keep[-1])
 
 
-def _nearest(keep: np.ndarray, on_line: np.ndarray, n: np.ndarray) -> np.ndarray:
+def nearest_kept(keep: np.ndarray, on_line: np.ndarray, n: np.ndarray) -> np.ndarray:
     """The kept cell that each cell counts with: itself; else on the line the nearest, elsewhere the commonest."""
     kept, lines = np.flatnonzero(keep), np.flatnonzero(keep & on_line)
     cell = np.where(keep, np.cumsum(keep) - 1, int(np.argmax(n[kept])))
@@ -145,7 +145,7 @@ def _nearest(keep: np.ndarray, on_line: np.ndarray, n: np.ndarray) -> np.ndarray
     return np.asarray(cell)
 
 
-def _single(low: np.ndarray, high: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+def single(low: np.ndarray, high: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
     """Make an interval around one multiple of the unit that multiple."""
     alone = (high > low) & (high - low < 1.5 * unit)
     digits = max(0, round(-np.log10(unit))) if unit < 1.0 else 0

@@ -27,14 +27,17 @@ _LEAST_CHOICE_ROWS = 4096
 _CHOICE_WORK = 1 << 26  # rows times pairs of latents
 
 
-def fit_copula(cells: np.ndarray, margins: list[Margin], min_cell: int, may_stratify: bool = True) -> pa.Table:
+def fit_copula(
+    cells: np.ndarray, margins: list[Margin], min_cell: int, may_stratify: bool = True, rows: int | None = None
+) -> pa.Table:
     """Learn a copula from margin cells, int32 of (columns, rows): the joint rows of its model.
 
     Every n is a sum of integers over rows, the same in any order of them. Orders and the stratifying column are chosen
     on a sample; a column stratifies if simulated pair tables come nearer to the sample's with it than without.
+    ``rows`` is how many rows the margins are of, where cells are of more or fewer (no column may stratify then).
     """
     shared = shared_gates(cells, margins)
-    latents = latents_of(margins, cells.shape[1], shared)
+    latents = latents_of(margins, cells.shape[1] if rows is None else rows, shared)
     most = max(2 * _CHOICE_WORK // len(latents) ** 2, _LEAST_CHOICE_ROWS)
     sample = np.ascontiguousarray(cells[:, chosen_rows(cells, min(CHOICE_ROWS, most))])
     part = latents.counted(sample)

@@ -65,8 +65,10 @@ def _protection(model: Model) -> str:
         f"at most {_counted(model.noise['rows_per_person'], 'row')} of each {person}" if person else "each row a person"
     )
     budget = f"epsilon {model.noise['epsilon']:g} at delta {model.noise['delta']:g}"
+    sites = len(model.noise.get("sites", ()))
     return (
-        f"{under}noise hides any one person, with {budget}, {each}; "
+        f"{under}noise {f'at each of {sites} sites ' if sites else ''}hides any one person"
+        f"{' who is at no other' if sites else ''}, with {budget}, {each}; "
         "every number follows from noisy sums, which privacy_ledger lists"
     )
 

@@ -92,9 +92,10 @@ def fit_round(cursor: duckdb.DuckDBPyConnection, source: str, asked: Asked, of: 
     """
     from .rounds import fit_rounds
 
-    for name, given in (("policy", asked.policy), ("epsilon", asked.noise)):
-        if given is not None:
-            raise OmopsqlError(f"{name} is for a model of one site, and for_merge keeps exact sums; leave one out")
+    if asked.policy is not None:
+        raise OmopsqlError("policy is for a model of one site, and for_merge keeps exact sums; leave one out")
+    if asked.noise is not None:
+        raise OmopsqlError("for_merge keeps exact sums, and models with epsilon are merged as they are; leave it out")
     relation = resolve(cursor, source)
     kinds = asked.kinds(relation.columns, source)
     before = None if of.margins is None else Exact.from_table(read_table(cursor, of.margins), of.margins)

@@ -26,7 +26,9 @@ def merge(caller: Caller, models: str, for_merge: bool = False) -> str:
     true is exact: the sum equals a fit of all their persons or rows together, and small cells are suppressed once, on
     the sum; for_merge := true keeps it exact and private, to be added further or to be the margins of a next round.
     Models of hospitals whose small cells are suppressed already can be added too; the sum is marked by a row of
-    statistic merged. Models of differing versions, CDMs, min_cell or margins, and a mixture of kinds, are refused.
+    statistic merged. Models of tables that were fitted with epsilon, all of them, make one by arithmetic on what they
+    released, which spends nothing. Models of differing versions, CDMs, min_cell or margins, and a mixture of kinds, are
+    refused.
     """
     with caller.cursor() as cursor:
         names = names_in(cursor, models)

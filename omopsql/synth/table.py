@@ -94,16 +94,23 @@ def _noise(epsilon: float | None, delta: float, person: str | None, rows_per_per
     examples=("SELECT n FROM omopsql.copula_merge(['first_part', 'second_part']) WHERE statistic = 'model' --> 4000",),
 )
 def copula_merge(caller: Caller, models: str, for_merge: bool = False) -> pa.Table:
-    """Add up what sites learned with copula_fit and for_merge := true: what merge does with models of one table.
+    """Make one model of what sites learned with copula_fit: what merge does with models of one table.
 
-    models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. The sum of the last round is the
-    model that one fit of all rows would give; that of an earlier one stays exact, and for_merge := true must say so.
+    models is a list of tables or Parquet files, as in ['a.parquet', 'b.parquet']. Fitted with for_merge := true, they
+    are exact sums: that of the last round is the model that one fit of all rows would give; that of an earlier one
+    stays exact, and for_merge := true must say so. Fitted with epsilon, all of them, they may be anybody's to merge:
+    that spends nothing. The merged epsilon is the largest, as long as nobody is at two sites.
     """
+    from omopsql.noise import merge as of_noise
+    from omopsql.noise.sites import have_noise
+
     from .rounds import merged
 
     with caller.cursor() as cursor:
-        names = names_in(cursor, models)
-        return merged({name: Exact.from_table(read_table(cursor, name), name) for name in names}, for_merge)
+        tables = {name: read_table(cursor, name) for name in names_in(cursor, models)}
+    if have_noise(tables):
+        return of_noise.merged(tables, for_merge).to_table()
+    return merged({name: Exact.from_table(table, name) for name, table in tables.items()}, for_merge)
 
 
 def read_model(cursor: duckdb.DuckDBPyConnection, name: str) -> Model:
