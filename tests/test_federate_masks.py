@@ -107,6 +107,27 @@ def test_two_rounds_of_hospitals_equal_one_fit_of_all_persons(folder):
     assert digest("pooled.parquet") == digest("all.parquet")
 
 
+def test_rounds_of_other_hospitals_are_not_merged_though_what_is_released_of_them_agrees(folder):
+    """One rare diagnosis more or less is in no released margin, and in the exact ones."""
+    with contextlib.closing(omopsql.connect()) as con:
+        for position, name in enumerate((*SITES, "west")):
+            make_hospital(con, name, persons=60, first=1 + 60 * position)
+            write_hospital(con, name, folder / name)
+        write_hospital(con, "south", folder / "other")
+        con.execute("UPDATE south.condition_occurrence SET condition_concept_id = 77 WHERE condition_occurrence_id = "
+                    "(SELECT min(condition_occurrence_id) FROM south.condition_occurrence)")  # fmt: skip
+        con.execute("COPY south.condition_occurrence TO 'other/condition_occurrence.parquet'")
+    for name in SITES:
+        done("fit", name, "--for-merge", "--margins-only", "-o", f"{name}.parquet")
+    done("merge", *(f"{name}.parquet" for name in SITES), "--for-merge", "-o", "margins.parquet")
+    for name in (*SITES, "other"):
+        done("fit", name, "--for-merge", "--margins", "margins.parquet", "-o", f"{name}.parquet")
+    done("merge", *(f"{name}.parquet" for name in SITES), "-o", "merged.parquet")
+    told = "the sums were counted by margins of other sites than theirs: merge the files of the same sites in both rounds"
+    assert refused(1, "merge", "east.parquet", "north.parquet", "other.parquet", "-o", "merged.parquet") == told
+    assert refused(1, "merge", "east.parquet", "north.parquet", "-o", "merged.parquet") == told
+
+
 def test_three_parts_of_a_real_cdm_equal_the_whole(folder, data_folder):
     source = data_folder("cdm/gibleed_5.3")
     con = duckdb.connect()

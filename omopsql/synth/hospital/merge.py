@@ -14,7 +14,7 @@ from omopsql.registry import routine
 from omopsql.session import Caller
 from omopsql.synth.listed import names_in, read_table
 
-from .fit import RULES, released
+from .fit import COUNTED_BY, RULES, fingerprint, released
 from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
 
 MARK = "merged"  # the statistic that marks a sum of models whose small cells were suppressed before
@@ -73,10 +73,26 @@ def finished(table: pa.Table, for_merge: bool, name: str) -> pa.Table:
 
 
 def _written(added: Sums, header: Header, for_merge: bool) -> pa.Table:
-    """Exact sums without their header as they are, or as a model whose small cells are suppressed."""
+    """Exact sums without their header as they are, or as a model whose small cells are suppressed.
+
+    Raises OmopsqlError when a model is to be made of sums whose margins are those of other sites.
+    """
     if for_merge:
         return Sums.merged([added, header.sums()]).to_table()
+    _refuse_margins_of_others(added)
+    added.drop(COUNTED_BY)
     return Sums.merged([released(added, header.min_cell), replace(header, private=False).sums()]).to_table()
+
+
+def _refuse_margins_of_others(added: Sums) -> None:
+    """Margins that are released alike may be of other sites: what was counted by them would not be all there is."""
+    for told in added.labels(COUNTED_BY):
+        name, *statistics = str(told).split(" ")
+        if fingerprint(added.only(statistics)) != name:
+            raise OmopsqlError(
+                "the sums were counted by margins of other sites than theirs: merge the files of the same sites in both "
+                "rounds"
+            )
 
 
 def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:
