@@ -120,16 +120,16 @@ def test_parts_of_a_real_table_equal_the_whole(con, folder, data_folder, library
     pytest.importorskip(library)
     parts = dealt_table(con, f"FROM read_csv('{data_folder('tabular') / name}.csv')", folder)
     found = in_rounds(parts, 3, adding(1 << 14 if name in SMALL else 1 << 17))
-    done("fit", "pooled.parquet", "--method", "copula", "-o", "whole.model")
-    assert Path(found).read_bytes() == Path("whole.model").read_bytes()
+    done("fit", "pooled.parquet", "--method", "copula", "-o", "model.parquet")
+    assert Path(found).read_bytes() == Path("model.parquet").read_bytes()
 
 
 def test_parts_of_a_real_cdm_equal_the_whole(folder, data_folder):
     pytest.importorskip("mpyc")
     source = data_folder("cdm/gibleed_5.3")
     found = in_rounds(dealt_cdm(source, folder), 2, added_by_parties(600_000))
-    done("fit", str(source), "-o", "whole.model")
-    assert Path(found).read_bytes() == Path("whole.model").read_bytes()
+    done("fit", str(source), "-o", "model.parquet")
+    assert Path(found).read_bytes() == Path("model.parquet").read_bytes()
 
 
 def test_encrypted_sums_are_exact_after_rounding(merged):

@@ -133,16 +133,16 @@ def test_rounds_of_other_hospitals_are_not_merged_though_what_is_released_of_the
 def test_three_parts_of_a_real_cdm_equal_the_whole(folder, data_folder):
     source = data_folder("cdm/gibleed_5.3")
     found = in_rounds(dealt_cdm(source, folder), 2, added_by_masks(write_study(Path()), 600_000))
-    done("fit", str(source), "-o", "pooled.model")
-    assert digest(found) == digest("pooled.model")
+    done("fit", str(source), "-o", "model.parquet")
+    assert digest(found) == digest("model.parquet")
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_three_parts_of_a_real_table_equal_the_whole(con, folder, data_folder, name):
     parts = dealt_table(con, f"FROM read_csv('{data_folder('tabular') / name}.csv')", folder)
     found = in_rounds(parts, 3, added_by_masks(write_study(Path()), 1 << 18))
-    done("fit", "pooled.parquet", "--method", "copula", "-o", "whole.model")
-    assert digest(found) == digest("whole.model")
+    done("fit", "pooled.parquet", "--method", "copula", "-o", "model.parquet")
+    assert digest(found) == digest("model.parquet")
 
 
 def test_masking_again_writes_the_same_file(there):

@@ -17,7 +17,9 @@ from federation import SITES, TABLES, dealt_cdm, dealt_table
 
 import omopsql
 from omopsql.errors import OmopsqlError
+from omopsql.federate import flower as programs
 from omopsql.federate import network
+from omopsql.federate.flower import QUIET
 
 PATIENCE = 900.0  # seconds of a run on a busy machine
 
@@ -89,24 +91,22 @@ class Flower:
             f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{link}"\n'
             f'root-certificates = "{place / "ca.pem"}"\n'
         )
-        self.environment = os.environ | network.QUIET | {
+        self.environment = os.environ | QUIET | {
             "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}",
             "FLWR_HOME": str(place / "home"),
             "PYTHONPATH": str(Path(omopsql.__file__).parents[1]),
         }  # fmt: skip
         tls = ["--ssl-ca-certfile", "ca.pem", "--ssl-certfile", "server.pem", "--ssl-keyfile", "server.key"]
-        told = ["--host", "127.0.0.1", "--port", str(link), *tls, "--disable-runtime-dependency-installation"]
-        self._start(stack, "link", "flower-superlink", told)
+        self._start(stack, "link", "superlink", ["--host", "127.0.0.1", "--port", str(link), *tls])
         for name, port in zip(SITES, nodes, strict=True):
             (place / name / "data").mkdir(parents=True)
             config = f'site="{name}" source="{place / name / "data"}" folder="{place / name}"'
             told = ["--root-certificates", "ca.pem", "--superlink", f"127.0.0.1:{link}", "--host", "127.0.0.1"]
-            self._start(stack, name, "flower-supernode", [*told, "--port", str(port), "--node-config", config, *tls])
+            self._start(stack, name, "supernode", [*told, "--port", str(port), "--node-config", config, *tls])
 
     def _start(self, stack: contextlib.ExitStack, name: str, program: str, told: list[str]) -> None:
-        stack.enter_context(
-            running(self.place / f"{name}.log", [str(self.programs / program), *told], self.environment)
-        )
+        command = [sys.executable, "-m", "omopsql.federate.flower", program, *told]
+        stack.enter_context(running(self.place / f"{name}.log", command, self.environment))
 
     def fit(self, parts: dict[str, Path], kind: str, room: int = 65536) -> list[bytes]:
         """Run the app on a folder of files for each site; return the model that each is left with."""
@@ -171,6 +171,85 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(OmopsqlError, match=r"pip install 'omopsql\[federated\]'"):
         network.client_app()
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_an_app_does_not_run_where_flower_calls_its_makers(monkeypatch, name):
+    monkeypatch.setattr("omopsql.federate.network.require_flower", lambda: None)
+    for other, value in QUIET.items():
+        monkeypatch.setenv(other, value)
+    monkeypatch.delenv(name)
+    for app in (network.client_app, network.server_app):
+        with pytest.raises(OmopsqlError, match=rf"Flower calls its makers from this machine: export {name}="):
+            app()
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [
+        (["supernode", "--insecure"], "--insecure is not for a study: leave it out"),
+        (["superlink", "--allow-runtime-dependency-installation"], "--allow-runtime-dependency-installation is not"),
+        (["simulation"], "simulation is no program of Flower's for a study; say superlink or supernode"),
+    ],
+)
+def test_what_gives_a_study_away_is_refused(monkeypatch, told, refusal):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(sys, "argv", ["flower", *told])
+    with pytest.raises(SystemExit, match=refusal):
+        programs.main()
+
+
+def test_programs_are_quiet_install_nothing_and_wait(python):
+    """What Flower's own modules are left with, in a process of its own."""
+    pytest.importorskip("flwr")
+    code = """
+import sys
+from omopsql.federate import flower
+flower._PROGRAMS["superlink"] = ("flwr.superlink.cli", "told", ["--disable-runtime-dependency-installation"])
+import types
+def told():
+    from flwr.supercore import heartbeat, telemetry
+    from flwr.supercore.corestate import in_memory_corestate
+    from flwr.supernode import fleet_http_connection
+    found = {module.HEARTBEAT_DEFAULT_INTERVAL for module in (heartbeat, in_memory_corestate, fleet_http_connection)}
+    print(found, telemetry.FLWR_TELEMETRY_ENABLED, sys.argv)
+sys.modules["flwr.superlink.cli"] = types.SimpleNamespace(told=told)
+flower.run("superlink", ["--port", "8000"])
+"""
+    ran = python(code)
+    assert ran.stdout.splitlines()[-1] == (
+        "{300} 0 ['flower-superlink', '--port', '8000', '--disable-runtime-dependency-installation']"
+    ), ran.stderr
+
+
+class Grid:
+    """Nodes that answer at once, as Flower's grid would."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def get_node_ids(self) -> list[int]:
+        return list(range(len(self.names)))
+
+    def send_and_receive(self, messages: list, timeout: float) -> list:
+        from flwr.app import ConfigRecord, Message, RecordDict
+
+        told = [ConfigRecord({"site": name, "file": b"card"}) for name in self.names]
+        return [Message(RecordDict({"told": one}), dst_node_id=1, message_type="query") for one in told]
+
+
+@pytest.mark.parametrize(
+    ("names", "refusal"),
+    [
+        (("east", "north"), "2 of 3 sites came; start the others' SuperNodes"),
+        (("east", "north", "south", "west"), "4 SuperNodes came for 3 sites: stop those that are none of the study"),
+        (("east", "north", "north"), "two SuperNodes are site 'north': give each a name of its own"),
+    ],
+)
+def test_sites_that_are_not_those_of_the_study_are_refused(names, refusal):
+    pytest.importorskip("flwr")
+    with pytest.raises(OmopsqlError, match=refusal):
+        network.Sites.present(Grid(*names), 3, 0.0).ask({"act": "card"})
 
 
 def test_a_site_acts_on_files_in_its_folder(folder):

@@ -11,8 +11,6 @@ A site's numbers lie where its SuperNode says: ``--node-config 'site="north" sou
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -24,10 +22,10 @@ from omopsql.errors import OmopsqlError
 from omopsql.quoting import literal
 
 from . import acts
+from .flower import require_flower, require_quiet
 from .study import PrivateSite, Study
 
 ROUNDS = {"cdm": 2, "table": 3}
-QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}  # what keeps Flower from calling its makers
 _PROJECT = """\
 [project]
 name = "omopsql-fit"
@@ -57,19 +55,6 @@ from omopsql.federate.network import client_app, server_app
 client = client_app()
 server = server_app()
 """
-
-
-def require_flower() -> None:
-    """Raise OmopsqlError when Flower is not installed."""
-    if importlib.util.find_spec("flwr") is None:
-        raise OmopsqlError("a federation over a network needs Flower: pip install 'omopsql[federated]'")
-
-
-def require_quiet() -> None:
-    """Raise OmopsqlError when Flower would report its use, or ask for news, outside of the study."""
-    for name, value in QUIET.items():
-        if os.environ.get(name) != value:
-            raise OmopsqlError(f"Flower calls its makers from this machine: export {name}={value} before it is started")
 
 
 def write_app(folder: Path) -> None:
@@ -197,7 +182,7 @@ def _temporary_folder() -> Any:
 class Sites:
     """The nodes of all sites, and how many seconds each may take to answer.
 
-    A node that is lost is noticed by Flower within a minute, so a long wait is for those that are slow.
+    A node that is lost is noticed by Flower itself, so a long wait is for those that are slow.
     """
 
     grid: Any
