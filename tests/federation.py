@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from commands import done
 
 from omopsql.synth.hospital.sums import Header, Sums
 
+LONG = pytest.mark.skipif(not os.environ.get("OMOPSQL_TEST_LONG"), reason="takes minutes; OMOPSQL_TEST_LONG=1 runs it")
 SITES = ("east", "north", "south")
 TABLES = ("heart_failure_clinical_records_dataset", "wdbc", "sdnist_ma2018")  # of the test data
 

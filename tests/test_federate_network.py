@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from federation import SITES, TABLES, dealt_cdm, dealt_table
+from federation import LONG, SITES, TABLES, dealt_cdm, dealt_table
 
 import omopsql
 from omopsql.errors import OmopsqlError
@@ -150,7 +150,7 @@ def test_three_nodes_and_a_server_make_the_pooled_model(folder, flower):
     assert set(flower.fit(parts, "table")) == {Path("whole.parquet").read_bytes()}
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [TABLES[0], *(pytest.param(name, marks=LONG) for name in TABLES[1:])])
 def test_three_nodes_with_a_real_table_make_the_pooled_model(folder, flower, data_folder, name):
     source = data_folder("tabular") / f"{name}.csv"
     with contextlib.closing(omopsql.connect()) as con:
@@ -159,6 +159,7 @@ def test_three_nodes_with_a_real_table_make_the_pooled_model(folder, flower, dat
     assert set(flower.fit(parts, "table", 1 << 18)) == {Path("whole.parquet").read_bytes()}
 
 
+@LONG
 def test_three_nodes_with_a_real_cdm_make_the_pooled_model(folder, flower, data_folder):
     source = data_folder("cdm/gibleed_5.3")
     parts = dealt_cdm(source, folder)
