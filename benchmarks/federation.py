@@ -63,7 +63,8 @@ def by_parties(place: Path, names: list[str], room: int) -> None:
                           place / f"{name}_all.parquet", *addresses, "-I", str(number)])
         for number, name in enumerate(names)
     ]  # fmt: skip
-    if any([party.wait() for party in parties]):
+    ended = [party.wait() for party in parties]
+    if any(ended):
         raise SystemExit("a party failed")
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     print(f"{'MPyC':10} {'all':8} {cpu:6.2f} CPU-s {time.perf_counter() - wall:6.2f} s")

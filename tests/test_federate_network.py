@@ -224,33 +224,33 @@ flower.run("superlink", ["--port", "8000"])
 
 
 class Grid:
-    """Nodes that answer at once, as Flower's grid would."""
+    """So many nodes."""
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    def __init__(self, nodes: int) -> None:
+        self.nodes = nodes
 
     def get_node_ids(self) -> list[int]:
-        return list(range(len(self.names)))
-
-    def send_and_receive(self, messages: list, timeout: float) -> list:
-        from flwr.app import ConfigRecord, Message, RecordDict
-
-        told = [ConfigRecord({"site": name, "file": b"card"}) for name in self.names]
-        return [Message(RecordDict({"told": one}), dst_node_id=1, message_type="query") for one in told]
+        return list(range(self.nodes))
 
 
 @pytest.mark.parametrize(
-    ("names", "refusal"),
+    ("nodes", "refusal"),
     [
-        (("east", "north"), "2 of 3 sites came; start the others' SuperNodes"),
-        (("east", "north", "south", "west"), "4 SuperNodes came for 3 sites: stop those that are none of the study"),
-        (("east", "north", "north"), "two SuperNodes are site 'north': give each a name of its own"),
+        (2, "2 of 3 sites came; start the others' SuperNodes"),
+        (4, "4 SuperNodes came for 3 sites: stop those that are none of the study"),
     ],
 )
-def test_sites_that_are_not_those_of_the_study_are_refused(names, refusal):
-    pytest.importorskip("flwr")
+def test_more_or_fewer_nodes_than_sites_are_refused(nodes, refusal):
+    assert network.Sites.present(Grid(3), 3, 0.0).nodes == [0, 1, 2]
     with pytest.raises(OmopsqlError, match=refusal):
-        network.Sites.present(Grid(*names), 3, 0.0).ask({"act": "card"})
+        network.Sites.present(Grid(nodes), 3, 0.0)
+
+
+def test_two_nodes_of_one_name_are_refused():
+    told = [{"site": name, "file": name.encode()} for name in SITES]
+    assert network.by_name(told) == {"east": b"east", "north": b"north", "south": b"south"}
+    with pytest.raises(OmopsqlError, match="two SuperNodes are site 'east': give each a name of its own"):
+        network.by_name([*told, told[0]])
 
 
 def test_a_site_acts_on_files_in_its_folder(folder):

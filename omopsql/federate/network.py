@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,14 +224,18 @@ class Sites:
         failed = [answer.error.reason for answer in answers if answer.has_error()]
         if failed or len(answers) < len(messages):
             raise OmopsqlError(f"{asked['act']} failed at a site: {failed[0] if failed else 'no answer came'}")
-        found: dict[str, bytes] = {}
-        for answer in answers:
-            told = answer.content["told"]
-            name = str(told["site"])
-            if name in found:
-                raise OmopsqlError(f"two SuperNodes are site {name!r}: give each a name of its own in --node-config")
-            found[name] = bytes(told["file"])
-        return found
+        return by_name([answer.content["told"] for answer in answers])
+
+
+def by_name(told: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """The file of each site, by its name. Raises OmopsqlError when two are called alike."""
+    found: dict[str, bytes] = {}
+    for record in told:
+        name = str(record["site"])
+        if name in found:
+            raise OmopsqlError(f"two SuperNodes are site {name!r}: give each a name of its own in --node-config")
+        found[name] = bytes(record["file"])
+    return found
 
 
 def _put(folder: Path, suffix: str, files: dict[str, bytes]) -> list[Path]:

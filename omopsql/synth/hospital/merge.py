@@ -90,8 +90,8 @@ def _refuse_margins_of_others(added: Sums) -> None:
         name, *statistics = str(told).split(" ")
         if fingerprint(added.only(statistics)) != name:
             raise OmopsqlError(
-                "the sums were counted by margins of other sites than theirs: merge the files of the same sites in both "
-                "rounds"
+                "the sums were counted by margins of other sites than theirs: merge the files of the same sites in "
+                "both rounds"
             )
 
 
