@@ -1,12 +1,17 @@
 """What masking costs a site: CPU seconds of each act, for so many statistics and sites.
 
 python -m benchmarks.federation --statistics 1000000 --sites 3
+python -m benchmarks.federation --statistics 10000 --ways    # also by MPyC and TenSEAL
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import resource
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,8 +21,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import omopsql
-from omopsql.federate import acts
+from omopsql.federate import acts, homomorphic
 from omopsql.federate.study import PrivateSite, Study
+from omopsql.federate.words import words_of
 from omopsql.synth.hospital.sums import Header, Sums
 
 
@@ -42,10 +48,47 @@ def told(what: str, site: str = "") -> Iterator[None]:
     print(f"{what:10} {site:8} {time.process_time() - cpu:6.2f} CPU-s {time.perf_counter() - wall:6.2f} s")
 
 
+def by_parties(place: Path, names: list[str], room: int) -> None:
+    """Let a process for each site add up by MPyC, and print what all took, from start to end."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in names]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        ports = [one.getsockname()[1] for one in sockets]
+    addresses = [part for port in ports for part in ("-P", f"127.0.0.1:{port}")]
+    told = ["--room", str(room), "--for-merge", "-o"]
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime, time.perf_counter()
+    parties = [
+        subprocess.Popen([sys.executable, "-m", "omopsql.federate.multiparty", place / f"{name}.parquet", *told,
+                          place / f"{name}_all.parquet", *addresses, "-I", str(number)])
+        for number, name in enumerate(names)
+    ]  # fmt: skip
+    ended = [party.wait() for party in parties]
+    if any(ended):
+        raise SystemExit("a party failed")
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    print(f"{'MPyC':10} {'all':8} {cpu:6.2f} CPU-s {time.perf_counter() - wall:6.2f} s")
+
+
+def encrypted(words: list[np.ndarray]) -> None:
+    """Add words up by TenSEAL, and print what each step takes."""
+    secret, public = homomorphic.new_keys()
+    parts = []
+    for number, own in enumerate(words):
+        with told("encrypt", f"site{number}"):
+            parts.append(homomorphic.encrypted(own, public))
+    print(f"{'encrypted':10} {'':8} {sum(map(len, parts[0])) / 1e6:6.1f} MB")
+    with told("add"):
+        total = homomorphic.add(parts, public)
+    with told("decrypt"):
+        homomorphic.decrypted(total, secret)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--statistics", type=int, default=1_000_000)
     parser.add_argument("--sites", type=int, default=3)
+    parser.add_argument("--ways", action="store_true", help="also by MPyC and TenSEAL")
     asked = parser.parse_args()
     names = [f"site{number}" for number in range(asked.sites)]
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(omopsql.connect()) as con:
@@ -72,6 +115,9 @@ def main() -> None:
             with told(turn, names[0]):
                 model = acts.unmask(place / "all.total", own[names[0]], study)
         print(f"{'together':10} {'':8} {model.num_rows:,} statistics")
+        if asked.ways:
+            by_parties(place, names, room)
+            encrypted([words_of(con, str(place / f"{name}.parquet"), room) for name in names])
 
 
 if __name__ == "__main__":

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from commands import done
 
 from omopsql.synth.hospital.sums import Header, Sums
 
+LONG = pytest.mark.skipif(not os.environ.get("OMOPSQL_TEST_LONG"), reason="takes minutes; OMOPSQL_TEST_LONG=1 runs it")
 SITES = ("east", "north", "south")
+TABLES = ("heart_failure_clinical_records_dataset", "wdbc", "sdnist_ma2018")  # of the test data
 
 
 def write_sums(
@@ -40,3 +46,53 @@ def mask(name: str, cards: list[str], *more: str, folder: Path = Path()) -> None
     """Mask the model of a site."""
     model, own, to = (str(folder / f"{name}.{suffix}") for suffix in ("parquet", "site", "masked"))
     done("site", "mask", model, "--site", own, "--cards", *cards, "-o", to, *more)
+
+
+def dealt_table(con: duckdb.DuckDBPyConnection, rows: str, folder: Path) -> dict[str, Path]:
+    """Deal the rows of a query out to sites, a folder with a file each; all of them are in pooled.parquet."""
+    con.execute(f"COPY (SELECT row_number() OVER () AS omopsql_row, * FROM ({rows})) TO '{folder}/numbered.parquet'")
+    bare = f"SELECT * EXCLUDE omopsql_row FROM '{folder}/numbered.parquet'"
+    con.execute(f"COPY ({bare}) TO '{folder}/pooled.parquet'")
+    for part, name in enumerate(SITES):
+        (folder / f"{name}_part").mkdir()
+        mine = f"{bare} WHERE omopsql_row % {len(SITES)} = {part}"
+        con.execute(f"COPY ({mine}) TO '{folder}/{name}_part/data.parquet'")
+    return {name: folder / f"{name}_part" for name in SITES}
+
+
+def dealt_cdm(source: Path, folder: Path) -> dict[str, Path]:
+    """Deal the persons of a CDM out to sites, a folder of Parquet files each."""
+    parts = {name: folder / f"{name}_part" for name in SITES}
+    with duckdb.connect() as con:
+        for part, place in enumerate(parts.values()):
+            place.mkdir()
+            for table in source.glob("*.parquet"):
+                columns = [row[0] for row in con.execute(f"DESCRIBE FROM '{table}'").fetchall()]
+                mine = f"WHERE person_id % {len(SITES)} = {part}" if "person_id" in columns else ""
+                con.execute(f"COPY (FROM '{table}' {mine}) TO '{place / table.name}'")
+    return parts
+
+
+def in_rounds(parts: dict[str, Path], rounds: int, add: Callable[[int, bool], str]) -> str:
+    """Fit each part in rounds; ``add`` adds up the sites' files of a round, exact when told, and names the sum."""
+    more = ["--margins-only"]
+    for number in range(1, rounds + 1):
+        for name, part in parts.items():
+            done("fit", str(part), "--for-merge", *more, "-o", f"{name}.parquet")
+        added = add(number, number < rounds)
+        more = ["--margins", added]
+    return added
+
+
+def added_by_masks(cards: list[str], room: int) -> Callable[[int, bool], str]:
+    """Add up by masked files in the working directory."""
+
+    def add(number: int, is_exact: bool) -> str:
+        for name in SITES:
+            mask(name, cards, "--room", str(room))
+        masked = [f"{name}.masked" for name in SITES]
+        done("aggregate", *masked, "--site", "centre.site", "--cards", *cards, "-o", "all.total")
+        done("site", "unmask", "all.total", "--site", "east.site", "--cards", *cards, "-o", f"all{number}.parquet")
+        return f"all{number}.parquet"
+
+    return add

@@ -5,12 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import done
-from federation import SITES, write_sums
+from federation import LONG, SITES, TABLES, dealt_cdm, dealt_table, in_rounds, write_sums
 
 import omopsql
 from omopsql.errors import OmopsqlError
@@ -18,6 +19,7 @@ from omopsql.federate import homomorphic, multiparty
 from omopsql.federate.words import model_of, words_of
 
 ROOM = 1024
+PATIENCE = 900.0  # seconds of a sum on a busy machine
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def written(table) -> bytes:
     return Path("added.parquet").read_bytes()
 
 
-def all_words() -> list[np.ndarray]:
+def all_words(room: int = ROOM) -> list[np.ndarray]:
     with contextlib.closing(omopsql.connect()) as con:
-        return [words_of(con, f"{name}.parquet", ROOM) for name in SITES]
+        return [words_of(con, f"{name}.parquet", room) for name in SITES]
 
 
 def test_words_add_up_to_the_merge(merged):
@@ -58,24 +60,77 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def test_three_parties_compute_the_merge_together(merged):
-    pytest.importorskip("mpyc")
+def computed_together(room: int, *more: str) -> set[bytes]:
+    """Let three parties add up the sites' files in the working directory; the bytes that each is left with."""
     addresses = [part for port in free_ports(3) for part in ("-P", f"127.0.0.1:{port}")]
     parties = []
     try:
         for number, name in enumerate(SITES):
-            told = [f"{name}.parquet", "--room", str(ROOM), "-o", f"{name}_all.parquet"]
+            told = [f"{name}.parquet", "--room", str(room), *more, "-o", f"{name}_all.parquet"]
             command = [sys.executable, "-m", "omopsql.federate.multiparty", *told, *addresses, "-I", str(number)]
             parties.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ))
         for party in parties:
-            told = party.communicate(timeout=240)[1]
+            told = party.communicate(timeout=PATIENCE)[1]
             assert party.returncode == 0, told.decode()
     finally:
         for party in parties:
             party.kill()
             party.wait()
-    for name in SITES:
-        assert Path(f"{name}_all.parquet").read_bytes() == merged
+    return {Path(f"{name}_all.parquet").read_bytes() for name in SITES}
+
+
+def added_by_parties(room: int) -> Callable[[int, bool], str]:
+    """Add up by MPyC."""
+
+    def add(number: int, is_exact: bool) -> str:
+        (found,) = computed_together(room, *["--for-merge"] * is_exact)
+        Path(f"all{number}.parquet").write_bytes(found)
+        return f"all{number}.parquet"
+
+    return add
+
+
+def added_encrypted(room: int) -> Callable[[int, bool], str]:
+    """Add up by TenSEAL."""
+
+    def add(number: int, is_exact: bool) -> str:
+        secret, public = homomorphic.new_keys()
+        parts = (homomorphic.encrypted(words, public) for words in all_words(room))
+        total = homomorphic.decrypted(homomorphic.add(list(parts), public), secret)
+        Path(f"all{number}.parquet").write_bytes(written(model_of(total, room, is_exact)))
+        return f"all{number}.parquet"
+
+    return add
+
+
+def test_three_parties_compute_the_merge_together(merged):
+    pytest.importorskip("mpyc")
+    assert computed_together(ROOM) == {merged}
+
+
+@pytest.mark.parametrize(
+    ("library", "adding", "name"),
+    [
+        ("mpyc", added_by_parties, TABLES[0]),
+        *(pytest.param("mpyc", added_by_parties, name, marks=LONG) for name in TABLES[1:]),
+        ("tenseal", added_encrypted, TABLES[0]),
+    ],
+)
+def test_parts_of_a_real_table_equal_the_whole(con, folder, data_folder, library, adding, name):
+    pytest.importorskip(library)
+    parts = dealt_table(con, f"FROM read_csv('{data_folder('tabular') / name}.csv')", folder)
+    found = in_rounds(parts, 3, adding(1 << 14 if name == TABLES[0] else 1 << 17))
+    done("fit", "pooled.parquet", "--method", "copula", "-o", "model.parquet")
+    assert Path(found).read_bytes() == Path("model.parquet").read_bytes()
+
+
+@LONG
+def test_parts_of_a_real_cdm_equal_the_whole(folder, data_folder):
+    pytest.importorskip("mpyc")
+    source = data_folder("cdm/gibleed_5.3")
+    found = in_rounds(dealt_cdm(source, folder), 2, added_by_parties(600_000))
+    done("fit", str(source), "-o", "model.parquet")
+    assert Path(found).read_bytes() == Path("model.parquet").read_bytes()
 
 
 def test_encrypted_sums_are_exact_after_rounding(merged):

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pytest
 from commands import done, refused
-from federation import SITES, mask, write_study, write_sums
+from federation import SITES, TABLES, added_by_masks, dealt_cdm, dealt_table, in_rounds, mask, write_study, write_sums
 from hospital_cdm import make_hospital, write_hospital
 from scipy.stats import chisquare, ks_2samp
 
@@ -107,24 +107,42 @@ def test_two_rounds_of_hospitals_equal_one_fit_of_all_persons(folder):
     assert digest("pooled.parquet") == digest("all.parquet")
 
 
+def test_rounds_of_other_hospitals_are_not_merged_though_what_is_released_of_them_agrees(folder):
+    """One rare diagnosis more or less is in no released margin, and in the exact ones."""
+    with contextlib.closing(omopsql.connect()) as con:
+        for position, name in enumerate(SITES):
+            make_hospital(con, name, persons=60, first=1 + 60 * position)
+            write_hospital(con, name, folder / name)
+        write_hospital(con, "south", folder / "other")
+        con.execute("UPDATE south.condition_occurrence SET condition_concept_id = 77 WHERE condition_occurrence_id = "
+                    "(SELECT min(condition_occurrence_id) FROM south.condition_occurrence)")  # fmt: skip
+        con.execute("COPY south.condition_occurrence TO 'other/condition_occurrence.parquet'")
+    for name in SITES:
+        done("fit", name, "--for-merge", "--margins-only", "-o", f"{name}.parquet")
+    done("merge", *(f"{name}.parquet" for name in SITES), "--for-merge", "-o", "margins.parquet")
+    for name in (*SITES, "other"):
+        done("fit", name, "--for-merge", "--margins", "margins.parquet", "-o", f"{name}.parquet")
+    done("merge", *(f"{name}.parquet" for name in SITES), "-o", "merged.parquet")
+    for files in (["east.parquet", "north.parquet", "other.parquet"], ["east.parquet", "north.parquet"]):
+        assert refused(1, "merge", *files, "-o", "merged.parquet") == (
+            "the sums were counted by margins of other sites than theirs: merge the files of the same sites in both "
+            "rounds"
+        )
+
+
 def test_three_parts_of_a_real_cdm_equal_the_whole(folder, data_folder):
     source = data_folder("cdm/gibleed_5.3")
-    con = duckdb.connect()
-    for part, name in enumerate(SITES):
-        Path(name).mkdir()
-        for table in source.glob("*.parquet"):
-            columns = [row[0] for row in con.execute(f"DESCRIBE FROM '{table}'").fetchall()]
-            mine = f"WHERE person_id % 3 = {part}" if "person_id" in columns else ""
-            con.execute(f"COPY (FROM '{table}' {mine}) TO '{name}/{table.name}'")
-    cards = write_study(Path())
-    for more, to in ((["--margins-only"], "margins.parquet"), (["--margins", "margins.parquet"], "all.parquet")):
-        for name in SITES:
-            done("fit", name, "--for-merge", *more, "-o", f"{name}.parquet")
-            mask(name, cards, "--room", "600000")
-        done("aggregate", *MASKED, "--site", "centre.site", "--cards", *cards, "-o", "all.total")
-        done("site", "unmask", "all.total", "--site", "east.site", "--cards", *cards, "-o", to)
-    done("fit", str(source), "-o", "pooled.parquet")
-    assert digest("all.parquet") == digest("pooled.parquet")
+    found = in_rounds(dealt_cdm(source, folder), 2, added_by_masks(write_study(Path()), 600_000))
+    done("fit", str(source), "-o", "model.parquet")
+    assert digest(found) == digest("model.parquet")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_three_parts_of_a_real_table_equal_the_whole(con, folder, data_folder, name):
+    parts = dealt_table(con, f"FROM read_csv('{data_folder('tabular') / name}.csv')", folder)
+    found = in_rounds(parts, 3, added_by_masks(write_study(Path()), 1 << 18))
+    done("fit", "pooled.parquet", "--method", "copula", "-o", "model.parquet")
+    assert digest(found) == digest("model.parquet")
 
 
 def test_masking_again_writes_the_same_file(there):
@@ -433,6 +451,134 @@ def test_cards_of_two_studies_or_of_one_site_are_refused(there):
     assert refused(1, "site", "share", "--site", "north.site", "--cards", "north.card", "-o", "n.share") == (
         "1 cards of sites are too few: give those of all sites of the study"
     )
+
+
+def rewritten(path: str, kind: str, signer: str, body: bytes | None = None, **says: object) -> None:
+    """Change what a file says, and let a site sign it."""
+    found = envelope.read(Path(path), kind)
+    told = PrivateSite.read(Path(f"{signer}.site"))
+    envelope.write(Path(path), kind, found.says | says, told.signing_key, found.body if body is None else body)
+
+
+def test_a_file_in_the_name_of_another_site_is_refused(there):
+    shutil.copy("south.masked", "north.masked")
+    rewritten("north.masked", "masked", "south", site="north")
+    assert refused(1, *ADD).startswith("north.masked is not signed by north: it was changed, or made with keys that")
+
+
+def test_a_masked_file_of_another_length_than_it_says_is_refused(there):
+    rewritten("north.masked", "masked", "north", body=bytes(8))
+    assert refused(1, *ADD) == ("north.masked is not of a site, or not as long as it says: ask north to mask again")
+
+
+def test_a_masked_file_of_one_without_data_is_refused(there):
+    shutil.copy("north.masked", "centre.masked")
+    rewritten("centre.masked", "masked", "centre", site="centre")
+    told = refused(1, "aggregate", *MASKED, "centre.masked", *CENTRE, "-o", "new.total")
+    assert told == "centre.masked is not of a site, or not as long as it says: ask centre to mask again"
+    told = refused(1, "site", "mask", "north.parquet", *CENTRE, "-o", "x.masked")
+    assert told.startswith("centre.site is the private file of centre in study 'lungs', and there is no card of it")
+
+
+def test_a_total_that_somebody_else_signed_is_refused(there):
+    rewritten("all.total", "total", "south")
+    assert refused(1, *UNMASK).startswith("all.total is not signed by centre: it was changed, or made with keys that")
+
+
+def test_a_total_of_earlier_cards_is_refused(there):
+    renewed("south")
+    assert refused(1, *UNMASK).startswith("all.total was made with other cards of study 'lungs', and is not counted")
+
+
+def test_a_total_that_says_another_round_or_room_is_refused(there):
+    for says in ({"round": 2}, {"room": 4096}, {"about": "{}"}):
+        shutil.copy("all.total", "kept.total")
+        rewritten("all.total", "total", "centre", **says)
+        assert "names a part of east that east did not sign" in refused(1, *UNMASK)
+        shutil.copy("kept.total", "all.total")
+
+
+def test_a_total_that_was_added_up_wrongly_cannot_be_read(there):
+    """Who adds up leaves a site out, or changes a word: nothing sensible comes out, and nothing that looks so."""
+    found = envelope.read(Path("all.total"), "total")
+    lacking = np.frombuffer(found.body, "<u8") - words_of("south.masked")
+    other = np.frombuffer(found.body, "<u8") + (np.arange(len(lacking)) == 7).astype(np.uint64)
+    for words in (lacking, other):
+        rewritten("all.total", "total", "centre", body=words.tobytes())
+        assert "all.total cannot be read" in refused(1, *UNMASK)
+
+
+def test_files_of_an_earlier_round_are_no_second_one(there):
+    """The whole first round, replayed, is the first round: nothing of it passes for the next."""
+    for seed, name in enumerate(SITES):
+        write_sums(Path(f"{name}.parquet"), seed, number=2)
+    mask("east", CARDS[1:])
+    told = refused(1, *ADD)
+    assert told.startswith("north.masked is of round 1, and east.masked of round 2: add files of one round")
+
+
+def test_a_site_with_more_statistics_than_room_is_refused(there):
+    write_sums(Path("north.parquet"), 1, cells=1100)
+    told = refused(1, "site", "mask", "north.parquet", *NORTH, "--room", "1024", "-o", "north.masked")
+    assert re.fullmatch(r"north.parquet has 1,1\d\d statistics, and room is 1,024; say --room 2048", told)
+
+
+def test_room_that_is_too_little_for_all_sites_together_is_refused(folder):
+    cards = write_study(Path())
+    for seed, name in enumerate(SITES):
+        write_sums(Path(f"{name}.parquet"), seed, cells=1000)
+        mask(name, cards, "--room", "1024")
+    done("aggregate", *MASKED, "--site", "centre.site", "--cards", *cards, "-o", "all.total")
+    told = refused(1, "site", "unmask", "all.total", "--site", "north.site", "--cards", *cards, "-o", "all.parquet")
+    assert told.startswith("all.total cannot be read: room for 1,024 statistics is too little for all sites together")
+    assert told.endswith("mask with --room 2048")
+
+
+def test_more_sites_than_a_table_can_count_are_refused(there, monkeypatch):
+    monkeypatch.setattr(acts, "MOST_SITES", 2)
+    told = refused(1, "site", "mask", "north.parquet", *NORTH, "-o", "north.masked")
+    assert told == "3 sites are too many: a study has at most 2"
+
+
+def test_share_files_that_were_changed_foreign_or_given_twice_are_refused(there):
+    done("aggregate", "east.masked", "north.masked", *CENTRE, "--without", "south", "-o", "all.total")
+    recover = ["site", "recover", "all.total"]
+    asked = [*NORTH, "-o", "north.recovered"]
+    shutil.copy("south.share", "again.share")
+    told = refused(1, *recover, "south.share", "again.share", *asked)
+    assert told == "south.share and again.share are both of south: give each once"
+    assert refused(1, *recover, "east.share", *asked).startswith("the share file of south is missing")
+    rewritten("again.share", "share", "south", boxes=envelope.read(Path("east.share"), "share").says["boxes"])
+    assert refused(1, *recover, "again.share", *asked).startswith(
+        "again.share holds a box from south that north cannot"
+    )
+    rewritten("again.share", "share", "east")
+    assert refused(1, *recover, "again.share", *asked).startswith("again.share is not signed by south: it was changed")
+
+
+def test_recovered_files_that_were_changed_foreign_or_given_twice_are_refused(there):
+    without_south("east", "north")
+    unmask = [*UNMASK[:3], "east.recovered"]
+    shutil.copy("north.recovered", "kept.recovered")
+    told = refused(1, *unmask, "north.recovered", "kept.recovered", *UNMASK[3:])
+    assert told == "north.recovered and kept.recovered are both of north: give each once"
+    rewritten("north.recovered", "recovered", "north", round=2)
+    assert "1 of the 2 sites needed have recovered it" in refused(1, *unmask, "north.recovered", *UNMASK[3:])
+    rewritten("kept.recovered", "recovered", "east")
+    told = refused(1, *unmask, "kept.recovered", *UNMASK[3:])
+    assert told.startswith("kept.recovered is not signed by north: it was changed, or made with keys that are no more")
+
+
+def test_shares_that_do_not_belong_together_are_refused(there):
+    without_south("east", "north")
+    north, cards = PrivateSite.read(Path("north.site")), Study.read([Path(card) for card in CARDS[1:]])
+    boxes = envelope.read(Path("north.recovered"), "recovered").says["boxes"]
+    boxes["south"] = {
+        to: cards.seal(north, to, "recovered/share/round 1/of 2/south", bytes(33)) for to in boxes["south"]
+    }
+    rewritten("north.recovered", "recovered", "north", boxes=boxes)
+    told = refused(1, *UNMASK[:3], "east.recovered", "north.recovered", *UNMASK[3:])
+    assert told == "the shares of south do not belong together: ask for the recovered files again"
 
 
 def test_a_private_file_is_never_overwritten_and_found_when_it_is_the_only_one(there):

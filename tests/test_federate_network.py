@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from federation import SITES
+from federation import LONG, SITES, TABLES, dealt_cdm, dealt_table
 
 import omopsql
 from omopsql.errors import OmopsqlError
+from omopsql.federate import flower as programs
 from omopsql.federate import network
+from omopsql.federate.flower import QUIET
 
-PATIENCE = 420.0
+PATIENCE = 900.0  # seconds of a run on a busy machine
 
 
 def write_certificates(folder: Path) -> None:
@@ -62,10 +64,12 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(name: str, command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """A process and all that it starts, ended at the end whatever happens."""
-    with Path(f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+def running(log_file: Path, command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """A process and all that it starts, in the folder of its log, ended at the end whatever happens."""
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=log_file.parent
+        )
         try:
             yield process
         finally:
@@ -74,65 +78,179 @@ def running(name: str, command: list[str], environment: dict[str, str]) -> Itera
             process.wait()
 
 
-def logs() -> str:
-    return "\n".join(f"--- {log}\n{log.read_text(errors='replace')[-3000:]}" for log in sorted(Path().glob("*.log")))
+class Flower:
+    """A SuperLink and a SuperNode for each site, with TLS. A node's data are what lies in its folder ``data``."""
 
-
-def test_three_nodes_and_a_server_make_the_pooled_model(folder):
-    pytest.importorskip("flwr")
-    write_certificates(Path())
-    Path("home").mkdir()
-    link, *nodes = free_ports(4)
-    Path("home/config.toml").write_text(
-        f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{link}"\n'
-        f'root-certificates = "{Path("ca.pem").resolve()}"\n'
-    )
-    programs = str(Path(sys.executable).parent)
-    environment = os.environ | {
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "FLWR_HOME": str(Path("home").resolve()),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "PYTHONPATH": str(Path(omopsql.__file__).parents[1]),
-    }
-    with contextlib.closing(omopsql.connect()) as con:
-        con.execute(
-            "CREATE TABLE patients AS SELECT *, row_number() OVER () AS n FROM omopsql.example_patients(600, 1)"
+    def __init__(self, stack: contextlib.ExitStack, place: Path) -> None:
+        self.place, self.programs = place, Path(sys.executable).parent
+        write_certificates(place)
+        network.write_app(place / "app")
+        (place / "home").mkdir()
+        link, *nodes = free_ports(1 + len(SITES))
+        (place / "home" / "config.toml").write_text(
+            f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{link}"\n'
+            f'root-certificates = "{place / "ca.pem"}"\n'
         )
-        for part, name in enumerate(SITES):
-            Path(name).mkdir()
-            con.execute(f"COPY (SELECT * EXCLUDE n FROM patients WHERE n % 3 = {part}) TO '{name}/data.parquet'")
-        con.execute("ALTER TABLE patients DROP n")
-        con.execute("COPY (FROM omopsql.copula_fit('patients', method := 'copula')) TO 'whole.parquet'")
-    network.write_app(Path("app"))
-    tls = ["--ssl-ca-certfile", "ca.pem", "--ssl-certfile", "server.pem", "--ssl-keyfile", "server.key"]
-    with contextlib.ExitStack() as stack:
-        told = ["--host", "127.0.0.1", "--port", str(link), *tls, "--disable-runtime-dependency-installation"]
-        stack.enter_context(running("link", [f"{programs}/flower-superlink", *told], environment))
+        self.environment = os.environ | QUIET | {
+            "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}",
+            "FLWR_HOME": str(place / "home"),
+            "PYTHONPATH": str(Path(omopsql.__file__).parents[1]),
+        }  # fmt: skip
+        tls = ["--ssl-ca-certfile", "ca.pem", "--ssl-certfile", "server.pem", "--ssl-keyfile", "server.key"]
+        self._start(stack, "link", "superlink", ["--host", "127.0.0.1", "--port", str(link), *tls])
         for name, port in zip(SITES, nodes, strict=True):
-            place = Path(name).resolve()
-            config = f'site="{name}" source="{place}/data.parquet" folder="{place}"'
+            (place / name / "data").mkdir(parents=True)
+            config = f'site="{name}" source="{place / name / "data"}" folder="{place / name}"'
             told = ["--root-certificates", "ca.pem", "--superlink", f"127.0.0.1:{link}", "--host", "127.0.0.1"]
-            told += ["--port", str(port), "--node-config", config, *tls]
-            stack.enter_context(running(name, [f"{programs}/flower-supernode", *told], environment))
-        started = time.monotonic()
-        end = started + PATIENCE
-        start = [f"{programs}/flwr", "run", "app", "here"]
-        while (run := subprocess.run(start, env=environment, capture_output=True, timeout=60, text=True)).returncode:
-            assert time.monotonic() < started + 60, f"{run.stdout}{run.stderr}{logs()}"
+            self._start(stack, name, "supernode", [*told, "--port", str(port), "--node-config", config, *tls])
+
+    def _start(self, stack: contextlib.ExitStack, name: str, program: str, told: list[str]) -> None:
+        command = [sys.executable, "-m", "omopsql.federate.flower", program, *told]
+        stack.enter_context(running(self.place / f"{name}.log", command, self.environment))
+
+    def fit(self, parts: dict[str, Path], kind: str, room: int = 65536) -> list[bytes]:
+        """Run the app on a folder of files for each site; return the model that each is left with."""
+        models = [self.place / name / "model.parquet" for name in SITES]
+        for name, model in zip(SITES, models, strict=True):
+            model.unlink(missing_ok=True)
+            shutil.rmtree(self.place / name / "data")
+            shutil.copytree(parts[name], self.place / name / "data")
+        asked = f'kind="{kind}" room={room}'
+        start = [str(self.programs / "flwr"), "run", str(self.place / "app"), "here", "--run-config", asked]
+        end = time.monotonic() + PATIENCE
+        while (
+            run := subprocess.run(start, env=self.environment, capture_output=True, timeout=120, text=True)
+        ).returncode:
+            assert time.monotonic() < end, f"{run.stdout}{run.stderr}{self.logs()}"
             time.sleep(2.0)
-        models = [Path(name) / "model.parquet" for name in SITES]
-        while not all(model.exists() and model.stat().st_size for model in models):
-            assert time.monotonic() < end, logs()
+        while not all(model.exists() and model.read_bytes()[-4:] == b"PAR1" for model in models):
+            assert time.monotonic() < end, self.logs()
+            assert "failed at a site" not in (log := self.logs()), log
             time.sleep(1.0)
-        time.sleep(1.0)
-        for model in models:
-            assert model.read_bytes() == Path("whole.parquet").read_bytes()
+        return [model.read_bytes() for model in models]
+
+    def logs(self) -> str:
+        logs = sorted(self.place.glob("*.log"))
+        return "\n".join(f"--- {log}\n{log.read_text(errors='replace')[-3000:]}" for log in logs)
+
+
+@pytest.fixture(scope="module")
+def flower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flower]:
+    """A federation on this machine."""
+    pytest.importorskip("flwr")
+    with contextlib.ExitStack() as stack:
+        yield Flower(stack, tmp_path_factory.mktemp("flower"))
+
+
+def test_three_nodes_and_a_server_make_the_pooled_model(folder, flower):
+    with contextlib.closing(omopsql.connect()) as con:
+        con.execute("CREATE TABLE patients AS FROM omopsql.example_patients(600, 1)")
+        parts = dealt_table(con, "FROM patients", folder)
+        con.execute("COPY (FROM omopsql.copula_fit('patients', method := 'copula')) TO 'whole.parquet'")
+    assert set(flower.fit(parts, "table")) == {Path("whole.parquet").read_bytes()}
+
+
+@pytest.mark.parametrize("name", [TABLES[0], *(pytest.param(name, marks=LONG) for name in TABLES[1:])])
+def test_three_nodes_with_a_real_table_make_the_pooled_model(folder, flower, data_folder, name):
+    source = data_folder("tabular") / f"{name}.csv"
+    with contextlib.closing(omopsql.connect()) as con:
+        parts = dealt_table(con, f"FROM read_csv('{source}')", folder)
+        con.execute("COPY (FROM omopsql.copula_fit('pooled.parquet', method := 'copula')) TO 'whole.parquet'")
+    assert set(flower.fit(parts, "table", 1 << 18)) == {Path("whole.parquet").read_bytes()}
+
+
+@LONG
+def test_three_nodes_with_a_real_cdm_make_the_pooled_model(folder, flower, data_folder):
+    source = data_folder("cdm/gibleed_5.3")
+    parts = dealt_cdm(source, folder)
+    with contextlib.closing(omopsql.connect()) as con:
+        con.execute(f"COPY (FROM omopsql.cdm_fit('{source}')) TO 'whole.parquet'")
+    assert set(flower.fit(parts, "cdm", 600_000)) == {Path("whole.parquet").read_bytes()}
 
 
 def test_without_the_library_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(OmopsqlError, match=r"pip install 'omopsql\[federated\]'"):
         network.client_app()
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_an_app_does_not_run_where_flower_calls_its_makers(monkeypatch, name):
+    monkeypatch.setattr("omopsql.federate.network.require_flower", lambda: None)
+    for other, value in QUIET.items():
+        monkeypatch.setenv(other, value)
+    monkeypatch.delenv(name)
+    for app in (network.client_app, network.server_app):
+        with pytest.raises(OmopsqlError, match=rf"Flower calls its makers from this machine: export {name}="):
+            app()
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [
+        (["supernode", "--insecure"], "--insecure is not for a study: leave it out"),
+        (["superlink", "--allow-runtime-dependency-installation"], "--allow-runtime-dependency-installation is not"),
+        (["simulation"], "simulation is no program of Flower's for a study; say superlink or supernode"),
+    ],
+)
+def test_what_gives_a_study_away_is_refused(monkeypatch, told, refusal):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(sys, "argv", ["flower", *told])
+    with pytest.raises(SystemExit, match=refusal):
+        programs.main()
+
+
+def test_programs_are_quiet_install_nothing_and_wait(python):
+    """What Flower's own modules are left with, in a process of its own."""
+    pytest.importorskip("flwr")
+    code = """
+import sys
+from omopsql.federate import flower
+flower._PROGRAMS["superlink"] = ("flwr.superlink.cli", "told", ["--disable-runtime-dependency-installation"])
+import types
+def told():
+    from flwr.supercore import heartbeat, telemetry
+    from flwr.supercore.corestate import in_memory_corestate
+    from flwr.supernode import fleet_http_connection
+    found = {module.HEARTBEAT_DEFAULT_INTERVAL for module in (heartbeat, in_memory_corestate, fleet_http_connection)}
+    print(found, telemetry.FLWR_TELEMETRY_ENABLED, sys.argv)
+sys.modules["flwr.superlink.cli"] = types.SimpleNamespace(told=told)
+flower.run("superlink", ["--port", "8000"])
+"""
+    ran = python(code)
+    assert ran.stdout.splitlines()[-1] == (
+        "{300} 0 ['flower-superlink', '--port', '8000', '--disable-runtime-dependency-installation']"
+    ), ran.stderr
+
+
+class Grid:
+    """So many nodes."""
+
+    def __init__(self, nodes: int) -> None:
+        self.nodes = nodes
+
+    def get_node_ids(self) -> list[int]:
+        return list(range(self.nodes))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "refusal"),
+    [
+        (2, "2 of 3 sites came; start the others' SuperNodes"),
+        (4, "4 SuperNodes came for 3 sites: stop those that are none of the study"),
+    ],
+)
+def test_more_or_fewer_nodes_than_sites_are_refused(nodes, refusal):
+    assert network.Sites.present(Grid(3), 3, 0.0).nodes == [0, 1, 2]
+    with pytest.raises(OmopsqlError, match=refusal):
+        network.Sites.present(Grid(nodes), 3, 0.0)
+
+
+def test_two_nodes_of_one_name_are_refused():
+    told = [{"site": name, "file": name.encode()} for name in SITES]
+    assert network.by_name(told) == {"east": b"east", "north": b"north", "south": b"south"}
+    with pytest.raises(OmopsqlError, match="two SuperNodes are site 'east': give each a name of its own"):
+        network.by_name([*told, told[0]])
 
 
 def test_a_site_acts_on_files_in_its_folder(folder):

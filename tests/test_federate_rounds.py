@@ -214,7 +214,7 @@ def test_columns_of_two_types_are_refused(con):
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        ("copula_fit('north.data.parquet', for_merge := true)", "method 'auto' cannot be merged"),
+        ("copula_fit('north.data.parquet', method := 'tree', for_merge := true)", "method 'tree' cannot be merged"),
         ("copula_fit('north.data.parquet', margins_only := true)", "say for_merge := true too"),
         ("copula_fit('north.data.parquet', margins := 'x.parquet')", "say for_merge := true too"),
         ("copula_fit('north.data.parquet', method := 'copula', for_merge := true, sites := 0)", "sites is 0"),
@@ -268,4 +268,18 @@ def test_fit_says_which_round_was_counted(folder):
     assert result.stderr.splitlines()[-1] == "Next: omopsql merge n.parquet other.parquet --for-merge -o merged.parquet"
     result = done(*told, "-o", "n.parquet")
     assert result.stderr.splitlines()[-1] == "Next: omopsql merge n.parquet other.parquet -o merged.parquet"
-    assert "cannot be merged" in refused(1, "fit", "north.data.parquet", "--for-merge", "-o", "n.parquet")
+    assert "cannot be merged" in refused(1, *told[:2], "--method", "tree", "--for-merge", "-o", "n.parquet")
+
+
+def test_the_default_method_is_merged_as_a_copula(con):
+    """Whoever says nothing of a method can be merged with whoever says copula."""
+    split(con, patients(300))
+    for name, method in (("north", ""), ("south", ", method := 'copula'"), ("east", ", method := 'auto'")):
+        asked = f"for_merge := true, margins_only := true {method}"
+        con.execute(f"COPY (FROM omopsql.copula_fit('{name}.data.parquet', {asked})) TO '{name}.parquet'")
+    con.execute("COPY (FROM omopsql.merge(['north.parquet', 'south.parquet', 'east.parquet'], for_merge := true)) "
+                "TO 'merged.parquet'")  # fmt: skip
+    assert Exact.from_table(pq.read_table("merged.parquet"), "merged").header.method == "copula"
+    assert "method copula; other sites must say the same" in done(
+        "fit", "north.data.parquet", "--for-merge", "--margins", "merged.parquet", "-o", "n.parquet"
+    ).stderr  # fmt: skip

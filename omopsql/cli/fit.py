@@ -196,6 +196,7 @@ def _tell_exact(con: duckdb.DuckDBPyConnection, model: Path) -> list[str]:
     header = Exact.from_table(read_table(con, str(model)), str(model)).header
     last = NUMBER_ROUNDS[header.method]
     click.echo(f"Counted round {header.round} of {last} over {header.rows:,} rows into {model}", err=True)
+    click.echo(f"  method {header.method}; other sites must say the same, auto being copula here", err=True)
     click.echo("  exact sums, private: for addition only, and nobody else's eyes", err=True)
     kept = ["--for-merge"] if header.round < last else []
     return ["merge", str(model), "other.parquet", *kept, "-o", "merged.parquet"]

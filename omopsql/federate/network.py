@@ -3,17 +3,18 @@
     python -m omopsql.federate.network app/        # writes the app, to be run by: flwr run app/
 
 Files of ``acts`` travel in Flower's messages instead of by mail, so the server sees what whoever adds up sees: noise.
-Flower's own SecAgg+ is not used: it rounds numbers to 22 bits and adds modulo 2^32, and sums here are exact to 64 bits.
+Flower's own SecAgg+ is not used: it rounds numbers to 22 bits and adds modulo 2^32, and its server learns the sum; sums
+here are exact to 64 bits, and only sites can read them.
 A site's numbers lie where its SuperNode says: ``--node-config 'site="north" source="cdm/" folder="study/"'``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from omopsql.errors import OmopsqlError
 from omopsql.quoting import literal
 
 from . import acts
+from .flower import require_flower, require_quiet
 from .study import PrivateSite, Study
 
 ROUNDS = {"cdm": 2, "table": 3}
-_WAIT = 600  # seconds for sites to come, and for each answer
 _PROJECT = """\
 [project]
 name = "omopsql-fit"
@@ -47,6 +48,7 @@ sites = 3
 kind = "table"
 room = 65536
 min-cell = 10
+wait = 43200
 """
 _MODULE = """\
 from omopsql.federate.network import client_app, server_app
@@ -54,12 +56,6 @@ from omopsql.federate.network import client_app, server_app
 client = client_app()
 server = server_app()
 """
-
-
-def require_flower() -> None:
-    """Raise OmopsqlError when Flower is not installed."""
-    if importlib.util.find_spec("flwr") is None:
-        raise OmopsqlError("a federation over a network needs Flower: pip install 'omopsql[federated]'")
 
 
 def write_app(folder: Path) -> None:
@@ -75,6 +71,7 @@ def write_app(folder: Path) -> None:
 def client_app() -> Any:
     """The ClientApp of a site. Every act leaves its files in the site's folder."""
     require_flower()
+    require_quiet()
     from flwr.app import ConfigRecord, Message, RecordDict
     from flwr.clientapp import ClientApp
 
@@ -151,6 +148,7 @@ _ACTS = {"card": FolderSite.card, "mask": FolderSite.mask, "unmask": FolderSite.
 def server_app() -> Any:
     """The ServerApp that adds up. What it is sent and what it makes is noise; it keeps nothing."""
     require_flower()
+    require_quiet()
     from flwr.serverapp import ServerApp
 
     app = ServerApp()
@@ -158,8 +156,8 @@ def server_app() -> Any:
     @app.main()  # type: ignore[untyped-decorator]
     def main(grid: Any, context: Any) -> None:
         run = context.run_config
-        nodes = _nodes(grid, int(run["sites"]))
-        cards = _ask(grid, nodes, {"act": "card"})
+        sites = Sites.present(grid, int(run["sites"]), float(run["wait"]))
+        cards = sites.ask({"act": "card"})
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(_temporary_folder()))
             acts.init("server", str(run["study"]), folder / "server.site", folder / "server.card", aggregator=True)
@@ -168,9 +166,9 @@ def server_app() -> Any:
             every = {"cards": [file.read_bytes() for file in files]}
             study = Study.read(files)
             for number in range(1, ROUNDS[str(run["kind"])] + 1):
-                masked = _ask(grid, nodes, {"act": "mask", "round": number, **every})
+                masked = sites.ask({"act": "mask", "round": number, **every})
                 acts.aggregate(_put(folder, "masked", masked), own, study, folder / "all.total")
-                _ask(grid, nodes, {"act": "unmask", "round": number, "total": (folder / "all.total").read_bytes()})
+                sites.ask({"act": "unmask", "round": number, "total": (folder / "all.total").read_bytes()})
 
     return app
 
@@ -181,30 +179,63 @@ def _temporary_folder() -> Any:
     return tempfile.TemporaryDirectory(prefix="omopsql-")
 
 
-def _nodes(grid: Any, sites: int) -> list[int]:
-    """The nodes of all sites, once they are there. Raises OmopsqlError when some do not come."""
-    end = time.monotonic() + _WAIT
-    while len(nodes := list(grid.get_node_ids())) < sites:
-        if time.monotonic() > end:
-            raise OmopsqlError(f"{len(nodes)} of {sites} sites came; start the others' SuperNodes")
-        time.sleep(1.0)
-    return nodes
+@dataclass(frozen=True)
+class Sites:
+    """The nodes of all sites, and how many seconds each may take to answer.
+
+    A node that is lost is noticed by Flower itself, so a long wait is for those that are slow.
+    """
+
+    grid: Any
+    nodes: list[int]
+    wait: float
+
+    @classmethod
+    def present(cls, grid: Any, number: int, wait: float) -> Sites:
+        """All sites, once they are there. Raises OmopsqlError when some do not come, or others came too."""
+        end = time.monotonic() + wait
+        while len(nodes := list(grid.get_node_ids())) < number:
+            if time.monotonic() > end:
+                raise OmopsqlError(f"{len(nodes)} of {number} sites came; start the others' SuperNodes")
+            time.sleep(1.0)
+        if len(nodes) > number:
+            raise OmopsqlError(
+                f"{len(nodes)} SuperNodes came for {number} sites: stop those that are none of the study"
+            )
+        return cls(grid, nodes, wait)
+
+    def ask(self, asked: dict[str, Any]) -> dict[str, bytes]:
+        """Ask all sites one thing; return the file of each, by the site's name.
+
+        Raises OmopsqlError when one fails or does not answer, or when two are called alike.
+        """
+        from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+
+        messages = [
+            Message(
+                RecordDict({"asked": ConfigRecord(asked)}),
+                dst_node_id=node,
+                message_type=MessageType.QUERY,
+                ttl=self.wait,
+            )
+            for node in self.nodes
+        ]
+        answers = list(self.grid.send_and_receive(messages, timeout=self.wait))
+        failed = [answer.error.reason for answer in answers if answer.has_error()]
+        if failed or len(answers) < len(messages):
+            raise OmopsqlError(f"{asked['act']} failed at a site: {failed[0] if failed else 'no answer came'}")
+        return by_name([answer.content["told"] for answer in answers])
 
 
-def _ask(grid: Any, nodes: Iterable[int], asked: dict[str, Any]) -> dict[str, bytes]:
-    """Ask all sites one thing; return the file of each. Raises OmopsqlError when one fails or does not answer."""
-    from flwr.app import ConfigRecord, Message, MessageType, RecordDict
-
-    messages = [
-        Message(RecordDict({"asked": ConfigRecord(asked)}), dst_node_id=node, message_type=MessageType.QUERY)
-        for node in nodes
-    ]
-    answers = list(grid.send_and_receive(messages, timeout=_WAIT))
-    failed = [answer.error.reason for answer in answers if answer.has_error()]
-    if failed or len(answers) < len(messages):
-        raise OmopsqlError(f"{asked['act']} failed at a site: {failed[0] if failed else 'no answer came'}")
-    told = [answer.content["told"] for answer in answers]
-    return {str(record["site"]): bytes(record["file"]) for record in told}
+def by_name(told: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """The file of each site, by its name. Raises OmopsqlError when two are called alike."""
+    found: dict[str, bytes] = {}
+    for record in told:
+        name = str(record["site"])
+        if name in found:
+            raise OmopsqlError(f"two SuperNodes are site {name!r}: give each a name of its own in --node-config")
+        found[name] = bytes(record["file"])
+    return found
 
 
 def _put(folder: Path, suffix: str, files: dict[str, bytes]) -> list[Path]:

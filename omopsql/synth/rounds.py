@@ -42,6 +42,7 @@ from .strata import Strata, strata_of
 from .stratifier import candidates, nearest, state_sizes
 
 METHODS = ("copula", "independent")
+_OF_AUTO = "copula"  # by sums alone nobody can try the others
 NUMBER_ROUNDS = {"copula": 3, "independent": 1}
 _ALL = 1  # rows that a value needs to be counted apart
 _LISTED = ("numbers", "dates", "padded")  # what a text may look like
@@ -59,8 +60,10 @@ def fit_rounds(
 ) -> Exact:
     """Count the next round of a site's rows, and those before it: exact, and to be added to other sites'.
 
-    ``before`` are the merged sums of the round before; without them, all rounds are counted by the site's own.
+    ``before`` are the merged sums of the round before; without them, all rounds are counted by the site's own. The
+    method ``auto`` is copula here. Raises OmopsqlError for a method that must look at all rows at once.
     """
+    method = _OF_AUTO if method == "auto" else method
     if method not in METHODS:
         raise OmopsqlError(
             f"method {method!r} cannot be merged, as it looks at rows to choose; say {' or '.join(METHODS)}"

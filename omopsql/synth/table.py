@@ -62,9 +62,9 @@ def copula_fit(
     a person); of each person rows_per_person rows count. Each call spends epsilon anew.
 
     for_merge := true keeps the sums exact and private, to be added by omopsql.merge to those of other sites, of which
-    there are at most so many as sites says; method is copula or independent then. For the model that one fit of all
-    rows would give, count in rounds: fit with margins_only := true, merge, and fit again, twice, with what was merged
-    last as margins.
+    there are at most so many as sites says; method is copula, which auto means then, or independent. For the model
+    that one fit of all rows would give, count in rounds: fit with margins_only := true, merge, and fit again, twice,
+    with what was merged last as margins.
     """
     rules = None if policy is None else read_policy(policy)
     noise = _noise(epsilon, delta, person, rows_per_person)

@@ -29,6 +29,7 @@ from .sums import HEADER, Header, Sums
 RULES: dict[str, Rule] = {HEADER: KEEP, LEDGER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
+COUNTED_BY = "counted by"  # the statistic that names the exact margins by which a second round was counted
 _ROUNDED = [*people.ROUNDED, *attributes.ROUNDED]
 
 
@@ -66,7 +67,7 @@ def fit(
     counted = Sums.merged([own, second_round(site, plan_of(released(common, min_cell), min_cell))])
     header = replace(header, round=2, margins=fingerprint(released(common, min_cell)))
     if for_merge:
-        return Sums.merged([counted, header.sums()]).to_table(), site.said
+        return Sums.merged([counted, counted_by(common), header.sums()]).to_table(), site.said
     return Sums.merged([released(counted, min_cell), replace(header, private=False).sums()]).to_table(), site.said
 
 
@@ -127,6 +128,17 @@ def _without_header(margins: Sums, min_cell: int, version: str, policy: str | No
     bare = Sums.merged([margins])
     bare.drop(HEADER)
     return bare
+
+
+def counted_by(margins: Sums) -> Sums:
+    """A row that names exact margins: their hash and their statistics. It counts nobody, and adds up with its equals.
+
+    It stands among sums, and is masked as they are: in a header, whoever carries a file could try guesses against it.
+    """
+    held = (statistic for statistic in margins if len(margins.counted(statistic)))
+    told = Sums()
+    told.put(COUNTED_BY, np.zeros((1, 0)), [0], pa.array([" ".join([fingerprint(margins), *held])]))
+    return told
 
 
 def fingerprint(margins: Sums) -> str:

@@ -14,7 +14,7 @@ from omopsql.registry import routine
 from omopsql.session import Caller
 from omopsql.synth.listed import names_in, read_table
 
-from .fit import RULES, released
+from .fit import COUNTED_BY, RULES, fingerprint, released
 from .noise.fit import finished as finished_with_noise
 from .noise.fit import name_of
 from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
@@ -63,10 +63,10 @@ def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: b
 
 def _added(parts: dict[str, Sums], headers: dict[str, Header]) -> tuple[Sums, Header]:
     """The sum of models without its header, and its header."""
-    first = next(iter(headers.values()))
+    own = [headers[name] for name in parts]
     added = Sums.merged(parts.values())
     added.drop(HEADER)
-    return added, replace(first, persons=sum(found.persons for found in headers.values()))
+    return added, replace(own[0], persons=sum(found.persons for found in own))
 
 
 def _merged_with_noise(parts: dict[str, Sums], headers: dict[str, Header], for_merge: bool) -> pa.Table:
@@ -79,21 +79,19 @@ def _merged_with_noise(parts: dict[str, Sums], headers: dict[str, Header], for_m
                 f"{name} is a whole model with noise, which cannot be added to others: sites that learn together say "
                 "for_merge := true (--for-merge) in both rounds"
             )
-    rounds: dict[int, list[str]] = {1: [], 2: []}
-    for name, header in headers.items():
-        rounds[header.round].append(name)
-    margins, of_second = rounds[1], rounds[2]
-    newest = {name: headers[name] for name in of_second or margins}
-    _refuse_differing(newest)
-    added, header = _added({name: parts[name] for name in newest}, newest)
-    if for_merge and not (margins and of_second):
+    if for_merge:
+        _refuse_differing(headers)
+        added, header = _added(parts, headers)
         return Sums.merged([added, header.sums()]).to_table()
+    margins, of_second = ([name for name, header in headers.items() if header.round == number] for number in (1, 2))
     if not of_second:
         raise OmopsqlError(_FOR_SECOND_ROUND.format(margins[0]))
-    if len(margins) != 1 or name_of(parts[margins[0]]) != header.margins:
+    if len(margins) != 1 or name_of(parts[margins[0]]) != headers[of_second[0]].margins:
         raise OmopsqlError(
             f"{of_second[0]} was counted by merged margins that are not among the files: name them too, and no others"
         )
+    _refuse_differing({name: headers[name] for name in of_second})
+    added, header = _added({name: parts[name] for name in of_second}, headers)
     return finished_with_noise(parts[margins[0]], added, header)
 
 
@@ -111,10 +109,26 @@ def finished(table: pa.Table, for_merge: bool, name: str) -> pa.Table:
 
 
 def _written(added: Sums, header: Header, for_merge: bool) -> pa.Table:
-    """Exact sums without their header as they are, or as a model whose small cells are suppressed."""
+    """Exact sums without their header as they are, or as a model whose small cells are suppressed.
+
+    Raises OmopsqlError when a model is to be made of sums whose margins are those of other sites.
+    """
     if for_merge:
         return Sums.merged([added, header.sums()]).to_table()
+    _refuse_margins_of_others(added)
+    added.drop(COUNTED_BY)
     return Sums.merged([released(added, header.min_cell), replace(header, private=False).sums()]).to_table()
+
+
+def _refuse_margins_of_others(added: Sums) -> None:
+    """Margins that are released alike may be of other sites: what was counted by them would not be all there is."""
+    for told in added.labels(COUNTED_BY):
+        name, *statistics = str(told).split(" ")
+        if fingerprint(added.only(statistics)) != name:
+            raise OmopsqlError(
+                "the sums were counted by margins of other sites than theirs: merge the files of the same sites in "
+                "both rounds"
+            )
 
 
 def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:

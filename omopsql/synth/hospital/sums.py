@@ -111,6 +111,12 @@ class Sums:
         """Return the cells of a statistic that is there."""
         return self._counted[statistic]
 
+    def only(self, statistics: Iterable[str]) -> Sums:
+        """Return some of the statistics: those that are there."""
+        chosen = Sums()
+        chosen._counted = {name: self._counted[name] for name in statistics if name in self._counted}
+        return chosen
+
     def drop(self, statistic: str) -> None:
         """Take a statistic out, if it is there."""
         self._counted.pop(statistic, None)
