@@ -18,7 +18,7 @@ from omopsql.noise.asked import Noise
 from omopsql.noise.mechanism import Account
 from omopsql.publish.policy.rules import Policy
 
-from . import attributes, people, values
+from . import attributes, people, periods, values
 from . import plan as decisions
 from .edges import rounded
 from .layers import LAYERS
@@ -32,7 +32,7 @@ RULES: dict[str, Rule] = {HEADER: KEEP, LEDGER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
 MOST_CONCEPTS = 48  # of a person, that are counted when noise is added
-_ROUNDED = [*people.ROUNDED, *attributes.ROUNDED]
+_ROUNDED = [*people.ROUNDED, *periods.ROUNDED, *attributes.ROUNDED]
 
 
 def fit(
