@@ -118,3 +118,70 @@ def add_findings(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
         FROM found
         """
     )
+
+
+def add_gaps(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
+    """Observe some persons with gaps: two of ten have one, nearly one of ten has two.
+
+    Visits come every 60 days in between, each with a cold, and a third with a fracture. No record lies in a gap.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.observation_period AS
+        WITH span AS (
+            SELECT person_id AS i, DATE '2010-01-01' + CAST(person_id * 13 % 400 AS INTEGER) AS first_date,
+                coalesce(death_date, DATE '2018-12-31' - CAST(person_id * 11 % 200 AS INTEGER)) AS last_date
+            FROM {schema}.person LEFT JOIN {schema}.death USING (person_id)
+        ),
+        gap AS (
+            SELECT i, CAST(600 + i * 17 % 900 AS INTEGER) AS after, CAST(100 + i * 37 % 400 AS INTEGER) AS days
+            FROM span WHERE i // 10 % 10 BETWEEN 1 AND 3
+            UNION ALL
+            SELECT i, CAST(2150 + i * 7 % 200 AS INTEGER), CAST(50 + i * 29 % 150 AS INTEGER)
+            FROM span WHERE i // 10 % 10 = 3 AND i % 10 > 0
+        ),
+        begun AS (
+            SELECT i, first_date AS begins FROM span
+            UNION ALL SELECT i, first_date + after + days FROM span JOIN gap USING (i)
+        ),
+        ended AS (
+            SELECT i, last_date AS ends FROM span
+            UNION ALL SELECT i, first_date + after - 1 FROM span JOIN gap USING (i)
+        )
+        SELECT i * 10 + row_number() OVER (PARTITION BY i ORDER BY begins) AS observation_period_id, i AS person_id,
+            begins AS observation_period_start_date, min(ends) AS observation_period_end_date,
+            44814724 AS period_type_concept_id
+        FROM begun JOIN ended USING (i) WHERE ends >= begins GROUP BY i, begins
+        """
+    )
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.visit_occurrence AS
+        SELECT observation_period_id * 1000 + k AS visit_occurrence_id, person_id,
+            CASE WHEN k % 4 = 0 THEN {INPATIENT} ELSE {OUTPATIENT} END AS visit_concept_id,
+            observation_period_start_date + CAST(10 + person_id % 30 + k * 60 AS INTEGER) AS visit_start_date,
+            visit_start_date + CASE k % 4 WHEN 0 THEN 3 ELSE 0 END AS visit_end_date, 44818518 AS visit_type_concept_id
+        FROM {schema}.observation_period, range(60) AS v (k)
+        WHERE visit_end_date <= observation_period_end_date
+        """
+    )
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.condition_occurrence AS
+        SELECT visit_occurrence_id * 2 + second AS condition_occurrence_id, person_id,
+            CASE second WHEN 1 THEN {FRACTURE} ELSE {COLD} END AS condition_concept_id,
+            visit_start_date AS condition_start_date, 32020 AS condition_type_concept_id, visit_occurrence_id
+        FROM {schema}.visit_occurrence, range(2) AS v (second)
+        WHERE second = 0 OR visit_occurrence_id % 3 = 0
+        """
+    )
+    for table, day in (("drug_exposure", "drug_exposure_end_date"), ("measurement", "measurement_date")):
+        con.execute(
+            f"""
+            DELETE FROM {schema}.{table} AS record WHERE NOT EXISTS (
+                FROM {schema}.observation_period AS period
+                WHERE period.person_id = record.person_id
+                AND record.{day} BETWEEN observation_period_start_date AND observation_period_end_date)
+            """
+        )
+    con.execute(f"UPDATE {schema}.measurement SET visit_occurrence_id = NULL")

@@ -89,7 +89,10 @@ def open_visits(offsets, item, day, visit_of, needs, links, repeats, bands, stat
 def fill_visits(
     offsets, day, made, kind, limit, died, edges, stays, reaches, told, starts_at, spans, ends_at, states, visits
 ):
-    """Write each opened visit: kind, first and last day, minutes of both (-1: not told)."""
+    """Write each opened visit: kind, first and last day, minutes of both (-1: not told).
+
+    ``limit`` is the last day that a visit of each event can have, and ``died`` whether a death is the reason.
+    """
     kinds, start, stop, start_minute, end_minute = visits
     at = 0
     for person in range(offsets.size - 1):
@@ -97,10 +100,10 @@ def fill_visits(
             for repeat in range(made[event]):
                 place = _SHARED + ((event - offsets[person]) * _REPEATS + repeat) * _DRAWS
                 state, of = states[person], kind[event]
-                horizon = limit[person] - day[event]
+                horizon = limit[event] - day[event]
                 band = band_of(horizon, edges)
                 group = of * (edges.size + 1) + band
-                reach = _entry(reaches[0], reaches[1], group * 2 + died[person], uniform_at(state, place + REACH))
+                reach = _entry(reaches[0], reaches[1], group * 2 + died[event], uniform_at(state, place + REACH))
                 days = _number(stays, group, uniform_at(state, place + STAY), 0)
                 if reach >= 0 and reaches[2][reach] == 1:
                     days = horizon

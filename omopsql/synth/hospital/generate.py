@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
 
-from . import events, people, values, visits
+from . import events, people, periods, values, visits
 from .fit import plan_of
 from .layers import LAYERS
 from .lives import Int64s, Lives
@@ -51,7 +51,8 @@ class Hospital:
         numbers = np.ascontiguousarray(numbers, np.int64)
         models = self.models
         made = people.generate(models["people"], seed, numbers)
-        found = events.generate(models["events"], made, seed, numbers)
-        found, stays = visits.generate(models["visits"], made, found, seed, numbers)
+        observed = periods.generate(models["periods"], made, seed, numbers)
+        found = observed.unfolded(events.generate(models["events"], observed.people(made), seed, numbers))
+        found, stays = visits.generate(models["visits"], made, found, seed, numbers, observed)
         measured = values.generate(models["values"], made, found, stays, seed, numbers)
-        return Lives(numbers, made, found, stays, measured)
+        return Lives(numbers, made, found, stays, measured, observed)

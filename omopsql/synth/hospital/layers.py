@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import attributes, events, people, values, visits
+from . import attributes, events, people, periods, values, visits
 
 LAYERS: dict[str, ModuleType] = {
     "people": people,
+    "periods": periods,
     "events": events,
     "visits": visits,
     "attributes": attributes,

@@ -5,7 +5,8 @@ Days are counted from birth. What belongs to person p of a batch stands at ``off
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,92 @@ class Events:
 
 
 @dataclass(frozen=True)
+class Periods:
+    """The observation periods of people: first and last day of each, in order, one or more a person.
+
+    The first begins with the person's observation and the last ends with it. Days of observation are counted as if the
+    days between two periods were not there.
+    """
+
+    offsets: Int64s
+    start: Int32s
+    end: Int32s
+
+    @classmethod
+    def whole(cls, people: People) -> Periods:
+        """One period for each person."""
+        return cls(np.arange(len(people) + 1), people.start, people.end)
+
+    @cached_property
+    def are_single(self) -> bool:
+        """Whether nobody has two."""
+        return len(self.start) == len(self.offsets) - 1
+
+    @cached_property
+    def _passed(self) -> Int64s:
+        """The days without observation before each period."""
+        opens = self.offsets[:-1]
+        between = np.zeros(len(self.start), np.int64)
+        between[1:] = self.start[1:].astype(np.int64) - self.end[:-1] - 1
+        between[opens] = 0
+        passed: Int64s = np.cumsum(between)
+        return passed - passed[opens][owners(self.offsets)]
+
+    def people(self, people: People) -> People:
+        """The people as if they were observed without a break."""
+        if self.are_single:
+            return people
+        passed = self._passed[self.offsets[1:] - 1]
+        death = np.where(people.death >= 0, people.death - passed, -1)
+        return replace(people, end=(people.end - passed).astype(np.int32), death=death.astype(np.int32))
+
+    def folded(self, events: Events) -> Events:
+        """The events of a real CDM on days of observation; one between two periods is on the last day before it."""
+        if self.are_single:
+            return events
+        person = owners(events.offsets)
+        at = self._at(person, events.day, self.start)
+        day = np.minimum(events.day, self.end[at]) - self._passed[at]
+        order = np.lexsort((events.item, day, person))
+        person, day, item = person[order], day[order], events.item[order]
+        is_first = np.ones(len(order), np.bool_)
+        is_first[1:] = (person[1:] != person[:-1]) | (day[1:] != day[:-1]) | (item[1:] != item[:-1])
+        kept = order[is_first]
+        offsets = offsets_of(person[is_first], len(self.offsets) - 1)
+        return replace(
+            events, offsets=offsets, item=item[is_first], day=day[is_first].astype(np.int32), row=events.row[kept]
+        )
+
+    def unfolded(self, events: Events) -> Events:
+        """Synthetic events, made on days of observation, on the days from birth that these are."""
+        if self.are_single:
+            return events
+        at = self._at(owners(events.offsets), events.day, self.start - self._passed)
+        return replace(events, day=(events.day + self._passed[at]).astype(np.int32))
+
+    def last_day(self, person: npt.NDArray[np.integer], day: npt.NDArray[np.integer]) -> Int32s:
+        """The last day of the period that each day of a person lies in, or comes after."""
+        return self.end[person] if self.are_single else self.end[self._at(person, day, self.start)]
+
+    def is_last(self, person: npt.NDArray[np.integer], day: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Whether no other period follows after each day of a person."""
+        if self.are_single:
+            return np.ones(len(person), np.bool_)
+        return self._at(person, day, self.start) == self.offsets[1:][person] - 1
+
+    def _at(
+        self, person: npt.NDArray[np.integer], day: npt.NDArray[np.integer], starts: npt.NDArray[np.integer]
+    ) -> Int64s:
+        """The last period of each person that has begun by a day, else the first; ``starts`` is where each begins."""
+        begins = (owners(self.offsets) << _DAY_BITS) + starts
+        wanted = (np.asarray(person, np.int64) << _DAY_BITS) + day
+        return np.maximum(np.searchsorted(begins, wanted, side="right") - 1, self.offsets[person])
+
+
+_DAY_BITS = 32
+
+
+@dataclass(frozen=True)
 class Visits:
     """Visits of synthetic people: their item, first and last day, minute of the day of both (-1: none is told).
 
@@ -108,9 +195,15 @@ class Lives:
     events: Events | None = None
     visits: Visits | None = None
     values: Values | None = None
+    periods: Periods | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @property
+    def observed(self) -> Periods:
+        """When the persons are observed: in one period each where nothing else is known."""
+        return Periods.whole(self.people) if self.periods is None else self.periods
 
 
 def owners(offsets: Int64s) -> Int64s:

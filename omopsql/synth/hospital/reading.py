@@ -19,7 +19,7 @@ from omopsql.quoting import identifier
 from omopsql.sql_files import sql_folder
 
 from . import permitted
-from .lives import Events, Int32s, People, need_persons, offsets_of
+from .lives import Events, Int32s, People, Periods, need_persons, offsets_of
 from .noise.bounded import COUNTED, Bounded
 from .permitted import Permitted
 from .plan import ANCESTRY, ANY_RARE, CODES, PERSONS, TABLE_NUMBERS, TABLES, VALUED, WITHIN, Items
@@ -44,7 +44,7 @@ _NAMES, _RARE = "omopsql_names", "omopsql_rare"
 
 
 class Site:
-    """A CDM that is read for counting. ``people`` are its persons; ``said`` tells which ones were left out, and why.
+    """A CDM that is read for counting. ``people`` are its persons, ``observed`` when; ``said`` tells who was left out.
 
     It reads through temporary tables of ``cursor``. A table or column that the CDM lacks is empty, and so is one that
     the ``policy`` denies: whatever reads a table asks ``typed`` for it.
@@ -94,6 +94,7 @@ class Site:
             end=_ints(found["last_day"]),
             death=_ints(found["death_day"]),
         )
+        self.observed = self._read_periods()
         self._create(_CONTACTS, self._story("contacts", visit_occurrence=self.typed("visit_occurrence")))
         self._read: list[tuple[Items, frozenset[int], Events]] = []
 
@@ -315,6 +316,14 @@ class Site:
         kept = known.select(["person_id", "person", "birth", "first_day", "last_day", "death_day"])
         self._register(_PEOPLE, kept)
         return known.drop_columns(["person_id"])
+
+    def _read_periods(self) -> Periods:
+        """The observation periods of the people; the last one reaches to the last day that is known."""
+        read = self._query(self._story("periods", **self._all("observation_period")))
+        offsets = offsets_of(_ints(read["person"]), len(self.people))
+        start, end = _ints(read["first_day"]), _ints(read["last_day"])
+        end[offsets[1:] - 1] = self.people.end
+        return Periods(offsets, start, end)
 
     def _record_span(self) -> str:
         """The first and last record of each person without an observation period."""

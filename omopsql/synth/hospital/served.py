@@ -125,7 +125,9 @@ class _RecentLives:
 def _bytes_of(lives: Lives) -> int:
     layers = (lives.people, lives.events, lives.visits, lives.values)
     arrays = [array for layer in layers if layer is not None for array in vars(layer).values()]
-    return lives.numbers.nbytes + sum(array.nbytes for array in arrays)
+    observed = lives.observed
+    arrays += [lives.numbers, observed.offsets, observed.start, observed.end]
+    return sum(array.nbytes for array in arrays)
 
 
 _recent_lives = _RecentLives(_MOST_BYTES)

@@ -1,10 +1,14 @@
-"""What befalls people, as events on their days of contact: which concepts, how often, when, and with which others."""
+"""What befalls people, as events on their days of contact: which concepts, how often, when, and with which others.
+
+Days are counted as if people were observed without a break, so that rates are rates of the observed time.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .. import people as people_layer
+from .. import periods as periods_layer
 from ..lives import Events, Int64s, People
 from ..plan import Plan
 from ..reading import Site
@@ -20,13 +24,14 @@ RULES = {**first_round.RULES, **second_round.RULES, **streams.RULES}
 
 def margins(site: Site) -> Sums:
     """Count the first round of a site."""
-    items = site.own_items
-    return first_round.first_round(site.people, site.events(items), items)
+    items, observed = site.own_items, site.observed
+    return first_round.first_round(observed.people(site.people), observed.folded(site.events(items)), items)
 
 
 def sums(site: Site, plan: Plan) -> Sums:
     """Count the second round of a site."""
-    return second_round.second_round(site.people, site.events(plan.items, without=plan.dense), Structure.decided(plan))
+    events = site.observed.folded(site.events(plan.items, without=plan.dense))
+    return second_round.second_round(site.observed.people(site.people), events, Structure.decided(plan))
 
 
 def compiled(released: Sums, plan: Plan, imagined: People | None = None) -> EventModel:
@@ -34,9 +39,11 @@ def compiled(released: Sums, plan: Plan, imagined: People | None = None) -> Even
     if imagined is None:
         numbers = np.arange(1, feedback.IMAGINED + 1)
         imagined = people_layer.generate(people_layer.compiled(released, plan), feedback.SEED, numbers)
+        observed = periods_layer.generate(periods_layer.compiled(released, plan), imagined, feedback.SEED, numbers)
+        imagined = observed.people(imagined)
     return feedback.corrected(model.compiled(released, plan), released, plan, imagined)
 
 
 def generate(model: EventModel, people: People, seed: int, numbers: Int64s) -> Events:
-    """Make the events of synthetic people: a pure function of the model, the seed and their numbers."""
+    """Make the events of synthetic people, observed without a break, from the model, the seed and their numbers."""
     return model.generate(people, seed, numbers)

@@ -11,8 +11,8 @@ import pyarrow as pa
 from omopsql.harmonize.cdm import tables
 
 from ..attributes import Drawn
-from ..columns import dates, times, whole, written
-from ..lives import Int32s, Int64s, Lives, offsets_of
+from ..columns import dates, keys, times, whole, within, written
+from ..lives import Int32s, Int64s, Lives, offsets_of, owners
 from ..subjects import BIRTH_TOLD
 from .drawn import attributes_of, told_columns
 
@@ -74,14 +74,18 @@ def _exactness(home: Drawn | None, rows: int) -> Int64s:
 
 
 def _observation_period(lives: Lives, hospital: Hospital) -> pa.Table:
-    people, rows = lives.people, len(lives)
-    zeros = np.zeros(rows, np.int64)
-    drawn = attributes_of(hospital).drawn("observation_period", zeros, np.arange(rows), lives, np.arange(rows + 1))
+    observed = lives.observed
+    rows, person = len(observed.start), owners(observed.offsets)
+    drawn = attributes_of(hospital).drawn(
+        "observation_period", np.zeros(rows, np.int64), np.arange(rows), lives, observed.offsets
+    )
+    numbers, birth = lives.numbers[person], lives.people.birth[person]
+    has_gaps = "periods" in hospital.models and hospital.models["periods"].has_gaps
     columns = told_columns(drawn, tables(hospital.version)["observation_period"], hospital) | {
-        "observation_period_id": whole(lives.numbers),
-        "person_id": whole(lives.numbers),
-        "observation_period_start_date": dates(people.birth + people.start),
-        "observation_period_end_date": dates(people.birth + people.end),
+        "observation_period_id": whole(keys(numbers, within(observed.offsets)) if has_gaps else numbers),
+        "person_id": whole(numbers),
+        "observation_period_start_date": dates(birth + observed.start),
+        "observation_period_end_date": dates(birth + observed.end),
     }
     return written(hospital.version, "observation_period", rows, columns)
 

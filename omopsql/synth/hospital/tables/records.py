@@ -126,12 +126,13 @@ class RecordTable:
         return np.where(self.rows.visit >= 0, self.stays.visits.offsets[self.person] + self.rows.visit, -1)
 
     def _ends(self, parts: Roles) -> Iterator[tuple[str, pa.Array]]:
-        """Ends: after the start, and within the person's time."""
+        """Ends: after the start, and within the person's time of observation."""
         rows, people = self.rows, self.lives.people
         days, missing = np.zeros(len(rows.item), np.int64), np.ones(len(rows.item), np.bool_)
         if self.drawn is not None and END in self.drawn:
             days, missing = self.drawn.number(END)
-        limit = np.where(people.death >= 0, np.minimum(people.death, people.end), people.end)[self.person]
+        last, death = self.lives.observed.last_day(self.person, rows.day), people.death[self.person]
+        limit = np.where(death >= 0, np.minimum(death, last), last)
         end = np.maximum(np.minimum(rows.day + days, limit), rows.day)
         end_date = str(parts.end_date_field)
         missing = np.zeros_like(missing) if self.fields[end_date].is_required else missing

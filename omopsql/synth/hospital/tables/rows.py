@@ -79,7 +79,7 @@ def _with_dense(
     start = np.where(visit >= 0, visits.start[place], lives.people.start[person])
     opening = np.where(visit >= 0, np.maximum(visits.start_minute[place], 0), 0)
     moment = opening + minute
-    last = lives.people.end[person]
+    last = lives.observed.last_day(person, start)
     day = np.minimum(start + moment // DAY, last)
     minute = (moment % DAY).astype(np.int32)
     added = (person, values.item[dense], day, visit, minute, values.value[dense], _series_of(values)[dense])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from omopsql.udfs import visits as kernel
 
 from ..attributes import states_of
-from ..lives import Events, Int32s, Int64s, Lives, People, Visits
+from ..lives import Events, Int32s, Int64s, Lives, People, Periods, Visits, owners
 from .model import VisitModel
 from .statistics import BANDS, DETAIL, EDGES, limits
 
@@ -27,10 +27,13 @@ class Details(NamedTuple):
     end: Int32s
 
 
-def generate(model: VisitModel, people: People, events: Events, seed: int, numbers: Int64s) -> tuple[Events, Visits]:
+def generate(
+    model: VisitModel, people: People, events: Events, seed: int, numbers: Int64s, observed: Periods | None = None
+) -> tuple[Events, Visits]:
     """Make the visits of some people, and the records of their events.
 
-    Returns events in which each record stands on its own, by person and contact day, and the visits by person.
+    A visit ends in the observation period that it begins in; without ``observed`` each person has one. Returns events
+    in which each record stands on its own, by person and contact day, and the visits by person.
     """
     states = np.empty(len(numbers), np.uint64)
     kernel.start_streams(seed, numbers, _LAYER, states)
@@ -39,7 +42,8 @@ def generate(model: VisitModel, people: People, events: Events, seed: int, numbe
     kernel.open_visits(
         *own, model.visit_of, model.needs_visit, model.links.states, model.repeats, BANDS, states, made, kind
     )
-    visits, kinds = _visits(model, people, events, made, kind, states)
+    span = limits(people, observed or Periods.whole(people), owners(events.offsets), events.day)
+    visits, kinds = _visits(model, events, made, kind, span, states)
     of_event, count = np.empty(len(events), np.int32), np.empty(len(events), np.int32)
     spans = visits.start, visits.end
     kernel.link_events(
@@ -76,18 +80,21 @@ def generate(model: VisitModel, people: People, events: Events, seed: int, numbe
 
 
 def _visits(
-    model: VisitModel, people: People, events: Events, made: Int32s, kind: Int32s, states: npt.NDArray[np.uint64]
+    model: VisitModel,
+    events: Events,
+    made: Int32s,
+    kind: Int32s,
+    span: tuple[Int64s, Int64s],
+    states: npt.NDArray[np.uint64],
 ) -> tuple[Visits, Int32s]:
-    """The visits without what lies in them, and their kinds."""
+    """The visits without what lies in them, and their kinds. ``span``: of each event, what ``limits`` says."""
     columns = tuple(np.empty(int(made.sum()), np.int32) for _ in range(5))
-    died = (people.death >= 0).astype(np.int64)
     kernel.fill_visits(
         events.offsets,
         events.day,
         made,
         kind,
-        limits(people),
-        died,
+        *span,
         EDGES,
         model.stays,
         model.reaches.states,

@@ -67,9 +67,7 @@ def _put_visits(sums: Sums, site: Site, items: Items, rows: pa.Table) -> None:
     person, day = whole(rows["person"]), whole(rows["day"])
     concept = items.concept[whole(rows["item"])]
     days = stay_days(rows)
-    people = site.people
-    died = (people.death[person] >= 0).astype(np.int64)
-    limit = limits(people)[person].astype(np.int64)
+    limit, died = limits(site.people, site.observed, person, day)
     horizon = np.maximum(limit - day, 0)
     band = bands(horizon)
     reached = (days >= horizon).astype(np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..lives import Int32s, Int64s, People
+from ..lives import Int32s, Int64s, People, Periods
 from ..plan import TABLE_NUMBERS, TABLES
 from ..release import DROP, POOL, Rule
 
@@ -30,6 +30,8 @@ def bands(days: Int64s) -> Int64s:
     return np.searchsorted(EDGES, days, side="right").astype(np.int64)
 
 
-def limits(people: People) -> Int32s:
-    """The last day of each person's time."""
-    return np.where(people.death >= 0, np.minimum(people.death, people.end), people.end).astype(np.int32)
+def limits(people: People, observed: Periods, person: Int64s, day: Int32s | Int64s) -> tuple[Int64s, Int64s]:
+    """The last day of the period that each day of a person lies in, and whether a known death ends it (1) or not."""
+    end, death = observed.last_day(person, day).astype(np.int64), people.death[person]
+    dies = (death >= 0) & observed.is_last(person, day)
+    return np.where(dies, np.minimum(death, end), end), dies.astype(np.int64)
