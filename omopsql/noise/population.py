@@ -1,6 +1,8 @@
-"""Imagined rows, changed gradually until tables of pairs of their columns agree with those that were counted.
+"""Imagined rows that come to agree with tables of pairs of their columns.
 
-Source: Z. Zhang and others, PrivSyn, USENIX Security 2021 (changing rows gradually).
+Whole rows are drawn by weights first (raking: W. Deming, F. Stephan, Ann. Math. Statist. 1940), for that keeps their
+other links. What no weight within bounds can do is left to a few changes of single rows (Z. Zhang and others, PrivSyn,
+USENIX Security 2021).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Population:
             for of in self.targets:
                 _rake(self.codes, of.i, of.j, of.down, of.across, of.shares, weights)
         picked = _drawn(weights, np.random.default_rng(len(self.targets)).random())
-        self.cells, self.codes = self.cells[:, picked], self.codes[:, picked]
+        self.cells, self.codes = np.take(self.cells, picked, axis=1), np.take(self.codes, picked, axis=1)
         for sweep in range(moves):
             step = max(_FIRST_STEP * _SLOWER**sweep, _LEAST_STEP)
             for number, of in enumerate(self.targets):

@@ -152,7 +152,7 @@ def _scored(latents: Latents) -> Scored:
         np.concatenate([[0], np.cumsum([len(table) for table in tables])[:-1]]),
         np.concatenate(tables),
         np.array(variances),
-        math.ceil(math.sqrt(_ROOM * length)),
+        max(math.ceil(math.sqrt(_ROOM * length)), 1),
     )
 
 

@@ -25,6 +25,7 @@ from .scores import noisy_joint, noisy_products
 
 _PLAIN_SHARE, _CHOICE_SHARE, _TABLE_SHARE = 0.3, 0.04, 0.36  # of rho; products in strata get what is left
 _FEWEST_STRATA, _MOST_STRATA = 2, 8
+_PLAIN_ROWS = 50_000  # that the copula of all rows imagines
 _ROWS_OF_NOISE = 12.0  # of noise of a product of scores: a stratum of average size holds so many rows
 
 
@@ -32,7 +33,7 @@ def imagined(cells: np.ndarray, pairs: Pairs, size: int, rho: float, account: Ac
     """Imagine so many rows of a table whose cells are given, (columns, rows)."""
     margins, width = pairs.margins, len(pairs.margins)
     joint, latents = noisy_joint(cells, margins, pairs.rows, _PLAIN_SHARE * rho, account)
-    plain = pairs.population(simulated(copula_of(joint, latents, 1), size))
+    plain = pairs.population(simulated(copula_of(joint, latents, 1), _PLAIN_ROWS))
     left = rho * (1.0 - _PLAIN_SHARE - _CHOICE_SHARE - _TABLE_SHARE)
     most = int(pairs.rows / (_ROWS_OF_NOISE * scale_of(left, 0.8 * len(latents) * account.rows)))
     strata = [pairs.join(k, min(max(most, _FEWEST_STRATA), _MOST_STRATA)) for k in range(width)]
