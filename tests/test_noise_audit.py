@@ -19,7 +19,9 @@ from scipy.stats import beta
 pytest.importorskip("opendp")
 
 from omopsql.noise import scores as of_scores
+from omopsql.noise import strata as of_strata
 from omopsql.noise.mechanism import Account, Release, epsilon_of, rho_of
+from omopsql.noise.pairs import Pairs
 from omopsql.noise.people import bounded
 from omopsql.relation import resolve
 from omopsql.synth.columns import CATEGORY, NUMBER, Column
@@ -168,6 +170,11 @@ class Spy(Account):
         self._enter(Release(name, tuple(columns), counts.size, sensitivity, 1e6, rho))
         return np.asarray(counts)
 
+    def choice(self, name, columns, scores, rho, sensitivity=1.0):  # type: ignore[no-untyped-def]
+        self.given.append((np.array(scores, float), sensitivity))
+        self._enter(Release(name, tuple(columns), len(scores), sensitivity, 1e6, rho))
+        return 1
+
 
 @settings(max_examples=60, deadline=None)
 @given(tables(), st.data())
@@ -187,6 +194,31 @@ def test_one_person_moves_no_score_by_more_than_declared(cells, data):
     bound = told.radius**2 * math.sqrt(0.5 * (1.0 - 1.0 / len(latents)))
     assert np.linalg.norm(found[0][0] - found[1][0]) <= bound
     assert np.linalg.norm(found[0][1] - found[1][1]) <= spy.given[0][1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.data())
+def test_one_person_moves_nothing_told_of_strata_by_more_than_declared(cells, data):
+    """The choice of the column, its tables with all others, and the products of scores in all strata."""
+    left_out = data.draw(st.integers(0, cells.shape[1] - 1))
+    margins, width = margins_of(10), len(cells)
+    imagined = np.random.default_rng(1).integers(0, 4, (width, 200))
+    orders = {k: np.arange(4) for k in of_scores._free(latents_of(margins, 80, []), margins)}
+    found = []
+    for table in (cells, np.ascontiguousarray(np.delete(cells, left_out, axis=1))):
+        pairs, spy = Pairs.counted(table, margins, 80), Spy()
+        plain = pairs.population(imagined)
+        strata = [pairs.join(k, 2) for k in range(width)]
+        joins = [of_strata._beside(pairs, k, strata[k], 8) for k in range(width)]
+        column = of_strata._stratifier(pairs, joins, plain, 1.0, 0.001, spy)
+        of_strata._tables(pairs, column, joins[column], plain, 0.001, spy)
+        stratum = strata[column][pairs.maps[column]][table[column]]
+        of_strata._copulas(table, stratum, [margins_of(5), margins_of(5)], orders, 0.001, spy)
+        found.append(spy.given)
+    assert len(found[0]) == 3
+    for k, ((of_all, bound), (of_fewer, _)) in enumerate(zip(*found, strict=True)):
+        moved = np.abs(of_all - of_fewer)
+        assert (moved.max() if k == 0 else np.linalg.norm(moved)) <= bound + 1e-9
 
 
 def test_scores_are_clipped_where_they_must():

@@ -9,26 +9,26 @@ import numpy as np
 import pyarrow as pa
 
 from omopsql.relation import Relation
-from omopsql.synth.copula_tables import copula_of
 from omopsql.synth.counts import SOURCE, create_source
 from omopsql.synth.encode import encode
 from omopsql.synth.joint import joint_table
 from omopsql.synth.margins import Margin
 from omopsql.synth.model import Model
-from omopsql.synth.stratifier import simulated
 from omopsql.synth.tree import fit_tree
 
 from .asked import Noise
 from .ledger import ledger_table
 from .margins import counted, is_learned
 from .mechanism import Account
+from .pairs import Pairs
 from .people import bounded, check_types, person_column
 from .scores import noisy_joint
+from .strata import imagined
 from .survey import Survey
 from .tables import corrected
 
-_ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.12  # of rho; pairs get what is left
-_FEWEST_IMAGINED, MOST_IMAGINED = 50_000, 200_000
+_ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.47  # of rho; pairs get what is left
+_FEWEST_IMAGINED, MOST_IMAGINED = 150_000, 200_000
 CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
 
 
@@ -69,12 +69,11 @@ def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, acc
     """The joint statistics of one method, with what is left of the budget."""
     if method == "independent" or len(margins) < 2:
         return "independent", Model("independent", rows, 1, []).joint
-    only = method == "copula" or (method == "auto" and not any(margin.labels for margin in margins))
-    rho = account.left * (1.0 - 1e-6) if only else _SCORE_SHARE * account.rho
-    joint, latents = noisy_joint(cells, margins, rows, rho, account)
-    if only:
+    if method == "copula" or (method == "auto" and not any(margin.labels for margin in margins)):
+        joint, latents = noisy_joint(cells, margins, rows, account.left * (1.0 - 1e-6), account)
         return "copula", joint_table(joint, latents, margins)
     size = int(np.clip(rows, _FEWEST_IMAGINED, MOST_IMAGINED))
-    imagined = simulated(copula_of(joint, latents, 1), size)
-    learned = corrected(imagined, cells, margins, rows, account.left * (1.0 - 1e-6), account)
+    pairs = Pairs.counted(cells, margins, rows)
+    population = imagined(cells, pairs, size, _SCORE_SHARE * account.rho, account)
+    learned = corrected(population, pairs, account.left * (1.0 - 1e-6), account)
     return "tree", fit_tree(learned, margins, CONTEXT)

@@ -44,28 +44,73 @@ def noisy_joint(
     latents = latents_of(margins, rows, [])
     latents = latents.ordered({k: _by_text(latents, k, margins) for k in _free(latents, margins)})
     free, names = _free(latents, margins), [margin.column.name for margin in margins]
+    orders: dict[int, np.ndarray] = {}
     if free:
         orders = _orders(cells, latents, free, _ORDER_SHARE * rho, account, names)
         latents, rho = latents.ordered(orders), (1.0 - _ORDER_SHARE) * rho
-    scores = _scored(latents)
-    products = np.zeros((len(latents), len(latents)), np.int64)
-    _add_products(cells, scores.columns, scores.offsets, scores.scores, float(scores.radius), products)
-    second, first = np.tril_indices(len(latents), -1)
-    bound = float(scores.radius) ** 2 * math.sqrt(0.5 * (1.0 - 1.0 / len(latents)))
-    noisy = np.zeros_like(products)
-    told = account.sums("products of scores", names, products[second, first], rho, bound)
-    asked = np.array([latent.n.sum() / rows for latent in latents.each])
-    np.fill_diagonal(noisy, np.rint(rows * asked * scores.variances * SCALE**2).astype(np.int64))
-    weights = _weights(latents, scores.variances, asked, rows)
-    own = np.maximum(weights[second, first], 1).astype(float)
-    kept = 1.0 / (1.0 + account.releases[-1].scale ** 2 / (_PRIOR_CORRELATION * own**2))
-    noisy[second, first] = np.rint(told * kept).astype(np.int64)
-    orders = {k: latents.each[k].order for k in free}
-    return Joint([], orders, Strata(-1), noisy, weights), latents
+    return noisy_products("products of scores", [(cells, latents)], orders, rho, account, names)[0], latents
 
 
-def _weights(latents: Latents, variances: np.ndarray, asked: np.ndarray, rows: int) -> np.ndarray:
+def noisy_products(
+    name: str,
+    strata: list[tuple[np.ndarray, Latents]],
+    orders: dict[int, np.ndarray],
+    rho: float,
+    account: Account,
+    names: list[str],
+) -> list[Joint]:
+    """Release the products of scores of every stratum, given its cells, (columns, rows), and its latents.
+
+    It is one release: a row is in one stratum, and moves the products there by no more than the radius allows.
+    """
+    scores = [_scored(latents) for _, latents in strata]
+    radius, width = max(of.radius for of in scores), len(strata[0][1])
+    second, first = np.tril_indices(width, -1)
+    sums = np.zeros((len(strata), width, width), np.int64)
+    for (cells, _), of, products in zip(strata, scores, sums, strict=True):
+        _add_products(cells, of.columns, of.offsets, of.scores, float(radius), products)
+    told = account.sums(name, names, sums[:, second, first], rho, products_bound(radius, width))
+    weights = [_weights(latents, of.variances) for (_, latents), of in zip(strata, scores, strict=True)]
+    own = np.maximum(np.array([of[second, first] for of in weights]), 1).astype(float)
+    kept = np.rint(own * _shrunk(told / own, (account.releases[-1].scale / own) ** 2)).astype(np.int64)
+    joints = []
+    for (_, latents), of, products, weight in zip(strata, scores, kept, weights, strict=True):
+        noisy = np.diag(np.rint(_asked(latents) * of.variances * SCALE**2).astype(np.int64))
+        noisy[second, first] = products
+        joints.append(Joint([], orders, Strata(-1), noisy, weight))
+    return joints
+
+
+def products_bound(radius: int, width: int) -> float:
+    """By how much a row moves the products of its scores in L2, one of each pair, if they lie within the radius.
+
+    The sum of squared products of pairs is (|s|^4 - sum of s_i^4) / 2, and that sum is at least |s|^4 / width.
+    """
+    return float(radius) ** 2 * math.sqrt(0.5 * (1.0 - 1.0 / width))
+
+
+def _shrunk(r: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Correlations, (strata, pairs), of which noise has the ``variance``: drawn to what strata have in common.
+
+    The more, the more of their differences is noise. What they have in common is drawn to 0 likewise.
+    """
+    weight = 1.0 / variance
+    known = weight.sum(axis=0)
+    common = (weight * r).sum(axis=0) / known
+    differ, by_noise = r - common, variance - 1.0 / known
+    between = max(float((weight**2 * (differ**2 - by_noise)).sum() / (weight**2).sum()), 0.0)
+    return np.asarray(common * known / (known + 1.0 / _PRIOR_CORRELATION) + differ * between / (between + variance))
+
+
+def _asked(latents: Latents) -> np.ndarray:
+    """Rows that ask each latent."""
+    return np.array([latent.n.sum() for latent in latents.each], float)
+
+
+def _weights(latents: Latents, variances: np.ndarray) -> np.ndarray:
     """Rows that ask two latents times the variances of both, as if values were missing independently."""
+    rows = float(latents.n[0].sum())
+    asked = _asked(latents) / rows
     guard = np.array([latents.guard(k) for k in range(len(latents))])
     together = np.outer(asked, asked)
     same = (guard[:, None] == guard[None, :]) & (guard >= 0)[:, None]
@@ -107,7 +152,7 @@ def _scored(latents: Latents) -> Scored:
         np.concatenate([[0], np.cumsum([len(table) for table in tables])[:-1]]),
         np.concatenate(tables),
         np.array(variances),
-        math.ceil(math.sqrt(_ROOM * length)),
+        max(math.ceil(math.sqrt(_ROOM * length)), 1),
     )
 
 
