@@ -10,6 +10,9 @@ pytest.importorskip("opendp")
 import omopsql
 from omopsql.noise.grid import cells_of, found, places_of
 from omopsql.noise.margins import fitted, whole
+from omopsql.synth.bins import bins_of
+from omopsql.synth.columns import NUMBER, Column
+from omopsql.synth.margins import Margin
 from omopsql.synth.model import LEDGER
 
 
@@ -86,6 +89,17 @@ def test_a_strong_link_survives():
         "FROM omopsql.copula_sample('m', 5000, seed := 1)"
     ).fetchall()[0][0]
     assert agree > 0.85
+
+
+def test_a_line_without_rows_in_a_stratum_is_one_bin():
+    margin = Margin(
+        Column("x", "BIGINT", NUMBER, unit=1.0),
+        np.arange(60.0),
+        np.arange(60.0) + 1.0,
+        has_missing=True,
+        n=np.append(np.zeros(60, np.int64), 100),
+    )
+    assert set(bins_of(margin, 20)[:60]) == {0}
 
 
 def test_a_rare_label_never_leaves():

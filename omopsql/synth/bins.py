@@ -50,7 +50,7 @@ def _line_bins(n: np.ndarray, room: int) -> np.ndarray:
     """Join neighbours into at most ``room`` bins: close one when it holds its share; a heavy cell stands alone."""
     if len(n) <= room:
         return np.arange(len(n))
-    share = n.sum() / room
+    share = max(n.sum(), 1) / room  # a line without rows is one bin
     while True:
         bins = _joined(n, share)
         if bins[-1] < room:
