@@ -11,8 +11,6 @@ import numpy as np
 
 from .margins import Margin
 
-Content = float | str | None
-
 _LEAST_SHARE = 0.02  # of the rows, beyond what the bins explain
 
 
@@ -82,12 +80,16 @@ class _Numbered:
 
 
 def _numbered(margins: list[Margin]) -> _Numbered:
-    known: dict[Content, int] = {None: 0}
-    numbers = [np.array([known.setdefault(of, len(known)) for of in _contents(one)], np.int64) for one in margins]
-    return _Numbered(numbers, len(known))
-
-
-def _contents(margin: Margin) -> list[Content]:
-    """The single value or label of each cell; None for intervals, rare labels and missing values."""
-    line: list[Content] = [float(a) if a == b else None for a, b in zip(margin.low, margin.high, strict=True)]
-    return [*line, *margin.labels, *[None] * (len(margin.n) - len(line) - len(margin.labels))]
+    values = np.concatenate([one.low for one in margins])
+    is_single = values == np.concatenate([one.high for one in margins])
+    of_line = np.zeros(len(values), np.int64)
+    single, place = np.unique(values[is_single], return_inverse=True)
+    of_line[is_single] = place + 1
+    lines = np.split(of_line, np.cumsum([one.numbers for one in margins])[:-1])
+    known: dict[str, int] = {}
+    numbers = []
+    for margin, line in zip(margins, lines, strict=True):
+        labels = [1 + len(single) + known.setdefault(label, len(known)) for label in margin.labels]
+        others = len(margin.n) - margin.numbers - len(labels)
+        numbers.append(np.concatenate([line, np.array([*labels, *[0] * others], np.int64)]))
+    return _Numbered(numbers, 1 + len(single) + len(known))
