@@ -18,7 +18,7 @@ from omopsql.synth.hospital.events import feedback, first_round
 from omopsql.synth.hospital.events.second_round import Parsed
 from omopsql.synth.hospital.events.series import Series
 from omopsql.synth.hospital.events.structure import Structure
-from omopsql.synth.hospital.lives import Events, People, offsets_of, owners
+from omopsql.synth.hospital.lives import Events, People, Periods, offsets_of, owners
 from omopsql.synth.hospital.plan import PERSONS, TABLE_NUMBERS, Items, Plan
 from omopsql.synth.hospital.plan import RULES as PLAN_RULES
 from omopsql.synth.hospital.release import release
@@ -154,7 +154,8 @@ def _site(hospital: Hospital) -> Any:
     def events(items: Items, without: frozenset[int] = frozenset()) -> Events:
         return hospital.events
 
-    return SimpleNamespace(people=hospital.people, own_items=_items(), events=events)
+    observed = Periods.whole(hospital.people)
+    return SimpleNamespace(people=hospital.people, observed=observed, own_items=_items(), events=events)
 
 
 def _margins(hospital: Hospital) -> Sums:
@@ -445,7 +446,10 @@ def _few_items_model(hospital: Hospital, kept: list[str]) -> layer.EventModel:
     taken = np.flatnonzero(number >= 0)
     items = Items(every.table[taken], every.concept[taken])
     site: Any = SimpleNamespace(
-        people=own.people, own_items=items, events=lambda items, without=frozenset(): own.events
+        people=own.people,
+        observed=Periods.whole(own.people),
+        own_items=items,
+        events=lambda items, without=frozenset(): own.events,
     )
     keys, n = counted(Series.of(own.events.offsets, own.events.item, own.events.day).item)
     persons = Sums()
