@@ -39,6 +39,9 @@ def program() -> str:
     return found
 
 
+_GOING = "Inspected target navigated or closed"
+
+
 class PageError(Exception):
     """A script of the page raised, or what was waited for did not come."""
 
@@ -76,7 +79,12 @@ class Page:
         """Wait until an expression of JavaScript is true, and return its value."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = self.evaluate(condition)
+            try:
+                found = self.evaluate(condition)
+            except PageError as error:
+                if _GOING not in str(error):
+                    raise
+                found = None  # asked of a page that another one takes the place of
             if found:
                 return found
             time.sleep(0.02)
