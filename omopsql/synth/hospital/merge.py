@@ -14,13 +14,12 @@ from omopsql.registry import routine
 from omopsql.session import Caller
 from omopsql.synth.listed import names_in, read_table
 
+from .agreement import FOR_SECOND_ROUND, added_up, refuse_differing
 from .fit import COUNTED_BY, RULES, fingerprint, released
-from .noise.fit import finished as finished_with_noise
-from .noise.fit import name_of
+from .noise import merge as of_noise
 from .sums import HEADER, SCHEMA, Counted, Header, Sums, group_starts
 
 MARK = "merged"  # the statistic that marks a sum of models whose small cells were suppressed before
-_FOR_SECOND_ROUND = "{} holds margins, which are merged for the second round: add --for-merge (for_merge := true)"
 _BINS = 2  # the first and the last bin of a joined cell end its key
 
 
@@ -51,48 +50,14 @@ def merged(cursor: duckdb.DuckDBPyConnection, names: Sequence[str], for_merge: b
     parts = {name: read_sums(cursor, name) for name in names}
     headers = {name: Header.of(sums, name) for name, sums in parts.items()}
     if any(header.epsilon is not None for header in headers.values()):
-        return _merged_with_noise(parts, headers, for_merge)
-    _refuse_differing(headers)
-    added, header = _added(parts, headers)
+        return of_noise.merged(parts, headers, for_merge)
+    refuse_differing(headers)
+    added, header = added_up(parts, headers)
     if not header.private:
         return _sum_of_released(added, header, for_merge, names[0]).to_table()
     if not for_merge and header.round == 1:
-        raise OmopsqlError(_FOR_SECOND_ROUND.format(names[0]))
+        raise OmopsqlError(FOR_SECOND_ROUND.format(names[0]))
     return _written(added, header, for_merge)
-
-
-def _added(parts: dict[str, Sums], headers: dict[str, Header]) -> tuple[Sums, Header]:
-    """The sum of models without its header, and its header."""
-    own = [headers[name] for name in parts]
-    added = Sums.merged(parts.values())
-    added.drop(HEADER)
-    return added, replace(own[0], persons=sum(found.persons for found in own))
-
-
-def _merged_with_noise(parts: dict[str, Sums], headers: dict[str, Header], for_merge: bool) -> pa.Table:
-    """Add up the noisy sums of one round; or make a model of those of the second round and the merged margins."""
-    for name, header in headers.items():
-        if header.epsilon is None:
-            raise OmopsqlError(f"{name} has no noise, and others have: fit all the same way")
-        if not header.private:
-            raise OmopsqlError(
-                f"{name} is a whole model with noise, which cannot be added to others: sites that learn together say "
-                "for_merge := true (--for-merge) in both rounds"
-            )
-    if for_merge:
-        _refuse_differing(headers)
-        added, header = _added(parts, headers)
-        return Sums.merged([added, header.sums()]).to_table()
-    margins, of_second = ([name for name, header in headers.items() if header.round == number] for number in (1, 2))
-    if not of_second:
-        raise OmopsqlError(_FOR_SECOND_ROUND.format(margins[0]))
-    if len(margins) != 1 or name_of(parts[margins[0]]) != headers[of_second[0]].margins:
-        raise OmopsqlError(
-            f"{of_second[0]} was counted by merged margins that are not among the files: name them too, and no others"
-        )
-    _refuse_differing({name: headers[name] for name in of_second})
-    added, header = _added({name: parts[name] for name in of_second}, headers)
-    return finished_with_noise(parts[margins[0]], added, header)
 
 
 def finished(table: pa.Table, for_merge: bool, name: str) -> pa.Table:
@@ -134,32 +99,6 @@ def _refuse_margins_of_others(added: Sums) -> None:
 def read_sums(cursor: duckdb.DuckDBPyConnection, name: str) -> Sums:
     """Read the sums of a model, its table or Parquet file. Raises OmopsqlError when it is none."""
     return Sums.from_table(read_table(cursor, name), name)
-
-
-_MUST_AGREE = {
-    "private": ("{0} holds exact sums and {1} a model whose small cells are suppressed", "fit both the same way"),
-    "round": ("{0} and {1} are of different rounds: {2} and {3}", "merge margins with margins, models with models"),
-    "omopsql": ("{0} was made by omopsql {2}, {1} by {3}", "fit both with one version"),
-    "cdm_version": ("{0} is of CDM {2}, {1} of CDM {3}", "bring them to one version of the CDM"),
-    "epsilon": ("{0} was fitted with epsilon {2}, {1} with {3}", "fit both with one epsilon"),
-    "delta": ("{0} was fitted with delta {2}, {1} with {3}", "fit both with one delta"),
-    "most_concepts": ("{0} was fitted with most_concepts {2}, {1} with {3}", "fit both with one number of concepts"),
-    "min_cell": ("{0} has min_cell {2}, {1} has {3}", "fit both with one min_cell"),
-    "policy": ("{0} and {1} were fitted under different policies", "agree on one policy, and fit both with it"),
-    "margins": ("{0} and {1} were counted in different bins", "merge their margins first, and fit both with these"),
-}
-
-
-def _refuse_differing(headers: dict[str, Header]) -> None:
-    """Raise OmopsqlError that tells which two models do not fit together, and why."""
-    (first, own), *others = headers.items()
-    for name, other in others:
-        for field, (told, remedy) in _MUST_AGREE.items():
-            one, two = getattr(own, field), getattr(other, field)
-            if one == two:
-                continue
-            names = (first, name) if field != "private" or own.private else (name, first)
-            raise OmopsqlError(f"{told.format(*names, one, two)}; {remedy}")
 
 
 def _sum_of_released(added: Sums, header: Header, for_merge: bool, name: str) -> Sums:
