@@ -312,9 +312,12 @@ class Drawn:
 
     def give(self, name: str, rows: Int64s, values: list[Any]) -> None:
         """Draw the cells of some rows among those in which a column has a wanted value, where there are any."""
+        place = {value: at for at, value in enumerate(self._known.columns[name].values)}
+        self.give_codes(name, rows, np.array([place.get(value, SPREAD_OUT) for value in values], np.int64))
+
+    def give_codes(self, name: str, rows: Int64s, wanted: Int64s) -> None:
+        """Draw the cells of some rows as ``give`` does, by the places of the wanted values; -1 for a missing one."""
         known, column = self._known, self._known.columns[name]
-        place = {value: at for at, value in enumerate(column.values)}
-        wanted = np.array([place.get(value, SPREAD_OUT) for value in values], np.int64)
         pairs, asked = np.unique(np.column_stack([self._groups[rows], wanted]), axis=0, return_inverse=True)
         cells, weights = np.arange(len(known.cells.cumulative)), known.cells.weights()
         group_of = np.repeat(np.arange(len(known.cells.starts) - 1), np.diff(known.cells.starts))

@@ -53,6 +53,7 @@ _NAMED_AT = {  # where the keys of first-round statistics name items: a table's 
     **dict.fromkeys(("events.cohort", "events.days", "events.gap", "events.age", "events.calendar"), (0,)),
     **dict.fromkeys(("events.contact",), (0,)),
     **dict.fromkeys(("events.ever", "events.sameday", "events.company"), (0, 2)),
+    **{"episodes.item": (1,), "episodes.near": (2,)},
 }
 
 
@@ -104,6 +105,11 @@ class Items:
         valued = {(int(self.table[item]), concept) for item, (concept, _) in self.valued.items()}
         keys = zip(self.table.tolist(), self.concept.tolist(), strict=True)
         return np.array(sorted({*leads, *(item for item, key in enumerate(keys) if key in valued)}), np.int64)
+
+    @cached_property
+    def episodes(self) -> frozenset[int]:
+        """The items of episodes, which follow from the events: the layers of these pass over them."""
+        return frozenset(self.of_table("episode").tolist())
 
     def of_table(self, name: str) -> Int64s:
         """The items of one table: a run of numbers."""

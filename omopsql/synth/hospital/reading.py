@@ -239,6 +239,24 @@ class Site:
         without = "EXCLUDE (mapped_id, value, code, symbol, wider_item, widest_item)"
         return self._query(f"SELECT * {without} FROM ({self._records(table)}) ORDER BY {order}")
 
+    def keyed(self, table: str, items: Items) -> pa.Table:
+        """Return the records of a table that are items: ``person``, ``item``, ``own_day`` and the source's ``key``."""
+        self._use(items, table)
+        key = f"{identifier(f'{table}_id')} AS key"
+        return self._query(f"SELECT person, item, own_day, {key} FROM ({self._records(table)}) WHERE item >= 0")
+
+    def plain(self, table: str) -> pa.Table:
+        """Return a table as it stands, with all columns of its CDM version."""
+        return self._query(self.typed(table))
+
+    def named(self, concepts: np.ndarray, names: Collection[str]) -> list[tuple[int, str]]:
+        """Look up which of some concepts have one of these names, in lower case; none without a vocabulary."""
+        if not self.has("concept"):
+            return []
+        sql = f"SELECT concept_id, lower(concept_name) AS name FROM ({self.typed('concept')})"
+        wanted = "list_contains($1::BIGINT[], concept_id) AND list_contains($2::VARCHAR[], name)"
+        return self.cursor.execute(f"FROM ({sql}) WHERE {wanted}", [concepts.tolist(), list(names)]).fetchall()
+
     def events(self, items: Items, without: Collection[int] = ()) -> Events:
         """Return one event for each person, contact day and item. Items in ``without`` are passed over.
 

@@ -25,12 +25,13 @@ RULES = {**first_round.RULES, **second_round.RULES, **streams.RULES}
 def margins(site: Site) -> Sums:
     """Count the first round of a site."""
     items, observed = site.own_items, site.observed
-    return first_round.first_round(observed.people(site.people), observed.folded(site.events(items)), items)
+    events = site.events(items, without=items.episodes)
+    return first_round.first_round(observed.people(site.people), observed.folded(events), items)
 
 
 def sums(site: Site, plan: Plan) -> Sums:
     """Count the second round of a site."""
-    events = site.observed.folded(site.events(plan.items, without=plan.dense))
+    events = site.observed.folded(site.events(plan.items, without=plan.dense | plan.items.episodes))
     return second_round.second_round(site.observed.people(site.people), events, Structure.decided(plan))
 
 

@@ -11,7 +11,7 @@ from omopsql.quoting import identifier
 from ..plan import TABLE_NUMBERS
 
 COUNTED = "omopsql_counted"  # the table of the concepts of each person that are counted
-_UNBOUNDED = ("visit_detail",)  # tables of records that no concept bounds
+_UNBOUNDED = ("visit_detail", "episode", "episode_event")  # tables of records that no concept bounds
 
 
 @dataclass(frozen=True)

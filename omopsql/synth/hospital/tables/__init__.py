@@ -14,12 +14,13 @@ import pyarrow as pa
 from omopsql.harmonize.cdm import VOCABULARY_TABLES, tables
 
 from .. import small_tables
-from ..columns import written
+from ..columns import ROWS_A_PERSON, written
 from ..lives import Int64s, Lives
 from ..plan import TABLE_NUMBERS
 from ..small_tables import SMALL_TABLES
 from . import people
 from .drawn import attributes_of
+from .episodes import EpisodeTable, makes_episodes
 from .records import RecordTable
 from .visits import DetailTable, Stays
 
@@ -43,6 +44,8 @@ def made(hospital: Hospital) -> tuple[str, ...]:
 
 def persons(name: str, rows: pa.Table, hospital: Hospital) -> Int64s:
     """Return the number of the person of each row of a table that ``render`` made."""
+    if name == "episode_event":
+        return rows["episode_id"].to_numpy().astype(np.int64) // ROWS_A_PERSON
     if "person_id" not in rows.column_names:
         return np.zeros(rows.num_rows, np.int64)
     found: Int64s = rows["person_id"].to_numpy().astype(np.int64)
@@ -61,6 +64,9 @@ def render(name: str, lives: Lives, hospital: Hospital) -> pa.Table:
         return Stays(lives, hospital).table()
     if name == "visit_detail":
         return DetailTable(lives, hospital).table()
+    if name in ("episode", "episode_event") and makes_episodes(hospital):
+        episodes = EpisodeTable(lives, hospital)
+        return episodes.table() if name == "episode" else episodes.events()
     if name in TABLE_NUMBERS:
         return RecordTable(name, lives, hospital).table()
     return written(hospital.version, name, 0, {})
