@@ -185,3 +185,39 @@ def add_gaps(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
             """
         )
     con.execute(f"UPDATE {schema}.measurement SET visit_occurrence_id = NULL")
+
+
+def add_payers(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
+    """Insure nine of ten persons, from the first to the last day of observation, two years at a time.
+
+    Under 65 by ACME or, each third, by Beta, who each year changes to ACME for one of ten; from the first period after
+    the 65th birthday on by Medicare. Each fourth has a gap after the first period. One of 50 has a plan of his own.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.payer_plan_period AS
+        WITH period AS (
+            SELECT i, k, closes, make_date(year_of_birth, month_of_birth, day_of_birth) AS birth,
+                opens + CAST(k * 730 + CASE WHEN i % 4 = 0 AND k > 0 THEN 90 + i % 60 ELSE 0 END AS INTEGER) AS begins
+            FROM (
+                SELECT person_id AS i, observation_period_start_date AS opens, observation_period_end_date AS closes
+                FROM {schema}.observation_period WHERE person_id % 10 <> 9
+            )
+            JOIN {schema}.person ON person_id = i, range(6) AS r (k)
+            WHERE begins <= closes
+        ),
+        insured AS (
+            SELECT *, CASE WHEN begins >= birth + INTERVAL 65 YEAR THEN 3
+                WHEN i % 3 = 0 AND i // 3 % 10 > k THEN 2 ELSE 1 END AS payer
+            FROM period
+        )
+        SELECT i * 10 + k AS payer_plan_period_id, i AS person_id, begins AS payer_plan_period_start_date,
+            least(begins + 729, closes) AS payer_plan_period_end_date, 280 + payer AS payer_concept_id,
+            CASE payer WHEN 1 THEN 'ACME' WHEN 2 THEN 'Beta' ELSE 'Medicare' END AS payer_source_value,
+            CASE WHEN i % 50 = 3 THEN 'plan of ' || i WHEN payer = 1 AND i % 7 < 3 THEN 'Gold' ELSE 'Silver' END
+                AS plan_source_value,
+            'family ' || i AS family_source_value,
+            CASE WHEN begins + 729 >= closes THEN 'left' END AS stop_reason_source_value
+        FROM insured
+        """
+    )

@@ -18,7 +18,7 @@ from ..columns import written
 from ..lives import Int64s, Lives
 from ..plan import TABLE_NUMBERS
 from ..small_tables import SMALL_TABLES
-from . import people
+from . import payers, people
 from .drawn import attributes_of
 from .records import RecordTable
 from .visits import DetailTable, Stays
@@ -55,6 +55,8 @@ def render(name: str, lives: Lives, hospital: Hospital) -> pa.Table:
         return small_tables.render(name, attributes_of(hospital), hospital)
     if name in people.WRITERS:
         return people.WRITERS[name](lives, hospital)
+    if name == "payer_plan_period":
+        return payers.table(lives, hospital)
     if lives.events is None or lives.visits is None:
         return written(hospital.version, name, 0, {})
     if name == "visit_occurrence":
