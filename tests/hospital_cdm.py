@@ -221,3 +221,46 @@ def add_payers(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
         FROM insured
         """
     )
+
+
+def add_costs(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
+    """Let nine of ten visits and all drugs cost something, conditions nothing. ``add_payers`` comes first.
+
+    Inpatient visits cost thousands, others a hundred to 300. What is paid is nine tenths of a charge. The insured pay
+    25 of a visit and their payers the rest; the uninsured pay all. A drug's cost is its ingredient's and a fee of 2.5.
+    The visit of one person costs millions.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.cost AS
+        WITH event AS (
+            SELECT 'Visit' AS domain, visit_occurrence_id AS event_id, person_id AS i, visit_start_date AS day,
+                CASE WHEN person_id = 17 THEN 7654321.0 WHEN visit_concept_id = {INPATIENT}
+                    THEN 5000 + person_id * 37 % 3000 + visit_occurrence_id % 97 ELSE 100 + person_id * 7 % 21 * 10 END
+                    AS charge
+            FROM {schema}.visit_occurrence WHERE (visit_occurrence_id + person_id) % 10 <> 0
+            UNION ALL
+            SELECT 'Drug', drug_exposure_id, person_id, drug_exposure_start_date, 12.5 + person_id * 3 % 40
+            FROM {schema}.drug_exposure
+        ),
+        paid AS (
+            SELECT *, round(charge * 0.9, 2) AS total, CASE domain WHEN 'Drug' THEN 0.2 * total ELSE 25 END AS own
+            FROM event
+        ),
+        told AS (
+            SELECT paid.*, payer_plan_period_id,
+                CASE WHEN payer_plan_period_id IS NULL THEN total ELSE round(own, 2) END AS patient
+            FROM paid LEFT JOIN {schema}.payer_plan_period AS period ON period.person_id = i
+                AND day BETWEEN payer_plan_period_start_date AND payer_plan_period_end_date
+        )
+        SELECT row_number() OVER (ORDER BY domain, event_id) AS cost_id, event_id AS cost_event_id,
+            domain AS cost_domain_id, 32814 AS cost_type_concept_id, 44818668 AS currency_concept_id,
+            charge AS total_charge, total AS total_paid, total AS amount_allowed, patient AS paid_by_patient,
+            round(total - patient, 2) AS paid_by_payer,
+            CASE WHEN domain = 'Visit' AND payer_plan_period_id IS NOT NULL THEN patient END AS paid_patient_copay,
+            CASE domain WHEN 'Drug' THEN charge - 2.5 END AS paid_ingredient_cost,
+            CASE domain WHEN 'Drug' THEN 2.5 END AS paid_dispensing_fee, payer_plan_period_id,
+            CASE WHEN i % 200 = 5 THEN 'ward ' || i END AS revenue_code_source_value
+        FROM told
+        """
+    )

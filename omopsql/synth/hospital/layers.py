@@ -5,15 +5,15 @@ Each is a module with
 - ``RULES``: how each of its statistics is released,
 - ``margins(site)`` and ``sums(site, plan)``: what it counts in the first and in the second round,
 - ``compiled(released, plan)``: the arrays of its model, a pure function of what was released,
-- ``generate(model, ..., seed, numbers)``: what becomes of the persons of these numbers (attributes and
-  payers: see ``tables``).
+- ``generate(model, ..., seed, numbers)``: what becomes of the persons of these numbers (attributes, payers and
+  costs: see ``tables``).
 """
 
 from __future__ import annotations
 
 from types import ModuleType
 
-from . import attributes, events, payers, people, periods, values, visits
+from . import attributes, costs, events, payers, people, periods, values, visits
 
 LAYERS: dict[str, ModuleType] = {
     "people": people,
@@ -23,4 +23,5 @@ LAYERS: dict[str, ModuleType] = {
     "attributes": attributes,
     "values": values,
     "payers": payers,
+    "costs": costs,
 }
