@@ -185,3 +185,82 @@ def add_gaps(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
             """
         )
     con.execute(f"UPDATE {schema}.measurement SET visit_occurrence_id = NULL")
+
+
+def add_payers(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
+    """Insure nine of ten persons, from the first to the last day of observation, two years at a time.
+
+    Under 65 by ACME or, each third, by Beta, who each year changes to ACME for one of ten; from the first period after
+    the 65th birthday on by Medicare. Each fourth has a gap after the first period. One of 50 has a plan of his own.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.payer_plan_period AS
+        WITH period AS (
+            SELECT i, k, closes, make_date(year_of_birth, month_of_birth, day_of_birth) AS birth,
+                opens + CAST(k * 730 + CASE WHEN i % 4 = 0 AND k > 0 THEN 90 + i % 60 ELSE 0 END AS INTEGER) AS begins
+            FROM (
+                SELECT person_id AS i, observation_period_start_date AS opens, observation_period_end_date AS closes
+                FROM {schema}.observation_period WHERE person_id % 10 <> 9
+            )
+            JOIN {schema}.person ON person_id = i, range(6) AS r (k)
+            WHERE begins <= closes
+        ),
+        insured AS (
+            SELECT *, CASE WHEN begins >= birth + INTERVAL 65 YEAR THEN 3
+                WHEN i % 3 = 0 AND i // 3 % 10 > k THEN 2 ELSE 1 END AS payer
+            FROM period
+        )
+        SELECT i * 10 + k AS payer_plan_period_id, i AS person_id, begins AS payer_plan_period_start_date,
+            least(begins + 729, closes) AS payer_plan_period_end_date, 280 + payer AS payer_concept_id,
+            CASE payer WHEN 1 THEN 'ACME' WHEN 2 THEN 'Beta' ELSE 'Medicare' END AS payer_source_value,
+            CASE WHEN i % 50 = 3 THEN 'plan of ' || i WHEN payer = 1 AND i % 7 < 3 THEN 'Gold' ELSE 'Silver' END
+                AS plan_source_value,
+            'family ' || i AS family_source_value,
+            CASE WHEN begins + 729 >= closes THEN 'left' END AS stop_reason_source_value
+        FROM insured
+        """
+    )
+
+
+def add_costs(con: duckdb.DuckDBPyConnection, schema: str = "cdm") -> None:
+    """Let nine of ten visits and all drugs cost something, conditions nothing. ``add_payers`` comes first.
+
+    Inpatient visits cost thousands, others a hundred to 300. What is paid is nine tenths of a charge. The insured pay
+    25 of a visit and their payers the rest; the uninsured pay all. A drug's cost is its ingredient's and a fee of 2.5.
+    The visit of one person costs millions.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TABLE {schema}.cost AS
+        WITH event AS (
+            SELECT 'Visit' AS domain, visit_occurrence_id AS event_id, person_id AS i, visit_start_date AS day,
+                CASE WHEN person_id = 17 THEN 7654321.0 WHEN visit_concept_id = {INPATIENT}
+                    THEN 5000 + person_id * 37 % 3000 + visit_occurrence_id % 97 ELSE 100 + person_id * 7 % 21 * 10 END
+                    AS charge
+            FROM {schema}.visit_occurrence WHERE (visit_occurrence_id + person_id) % 10 <> 0
+            UNION ALL
+            SELECT 'Drug', drug_exposure_id, person_id, drug_exposure_start_date, 12.5 + person_id * 3 % 40
+            FROM {schema}.drug_exposure
+        ),
+        paid AS (
+            SELECT *, round(charge * 0.9, 2) AS total, CASE domain WHEN 'Drug' THEN 0.2 * total ELSE 25 END AS own
+            FROM event
+        ),
+        told AS (
+            SELECT paid.*, payer_plan_period_id,
+                CASE WHEN payer_plan_period_id IS NULL THEN total ELSE round(own, 2) END AS patient
+            FROM paid LEFT JOIN {schema}.payer_plan_period AS period ON period.person_id = i
+                AND day BETWEEN payer_plan_period_start_date AND payer_plan_period_end_date
+        )
+        SELECT row_number() OVER (ORDER BY domain, event_id) AS cost_id, event_id AS cost_event_id,
+            domain AS cost_domain_id, 32814 AS cost_type_concept_id, 44818668 AS currency_concept_id,
+            charge AS total_charge, total AS total_paid, total AS amount_allowed, patient AS paid_by_patient,
+            round(total - patient, 2) AS paid_by_payer,
+            CASE WHEN domain = 'Visit' AND payer_plan_period_id IS NOT NULL THEN patient END AS paid_patient_copay,
+            CASE domain WHEN 'Drug' THEN charge - 2.5 END AS paid_ingredient_cost,
+            CASE domain WHEN 'Drug' THEN 2.5 END AS paid_dispensing_fee, payer_plan_period_id,
+            CASE WHEN i % 200 = 5 THEN 'ward ' || i END AS revenue_code_source_value
+        FROM told
+        """
+    )

@@ -74,3 +74,11 @@ def draw_within(low, high, bins, states, person, places, draw, values):
             span = high[at] - low[at] + 1
             u = uniform_at(states[person[row]], places[row] * DRAWS + draw)
             values[row] = low[at] + min(np.int64(u * span), span - 1)
+
+
+@njit(nogil=True, cache=True)
+def uniforms_at(states, person, places, drawn):
+    """Fill each row of ``drawn`` with the first random numbers at its place."""
+    for row in range(person.size):
+        for k in range(drawn.shape[1]):
+            drawn[row, k] = uniform_at(states[person[row]], places[row] * DRAWS + k)

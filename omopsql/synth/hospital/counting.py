@@ -18,6 +18,10 @@ def counted(*columns: NDArray[np.integer]) -> tuple[Ints, Ints]:
     lows = [int(column.min()) for column in wide]
     spans = [int(column.max()) - low + 1 for column, low in zip(wide, lows, strict=True)]
     if np.prod([float(span) for span in spans]) >= 2.0**62:
+        known = [np.unique(column, return_inverse=True) for column in wide]
+        if np.prod([float(len(values)) for values, _ in known]) < 2.0**62:
+            ranks, n = counted(*(rank for _, rank in known))
+            return np.column_stack([values[rank] for (values, _), rank in zip(known, ranks.T, strict=True)]), n
         rows, n = np.unique(np.column_stack(wide), axis=0, return_counts=True)
         return rows, n.astype(np.int64)
     code = np.zeros(len(wide[0]), np.int64)

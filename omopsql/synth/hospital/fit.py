@@ -16,7 +16,7 @@ import pyarrow as pa
 from omopsql.errors import OmopsqlError
 from omopsql.publish.policy.rules import Policy
 
-from . import attributes, episodes, people, periods, values
+from . import attributes, costs, episodes, payers, people, periods, values
 from . import plan as decisions
 from .edges import rounded
 from .layers import LAYERS
@@ -30,7 +30,7 @@ RULES: dict[str, Rule] = {HEADER: KEEP, LEDGER: KEEP, **decisions.RULES}
 for _layer in LAYERS.values():
     RULES |= _layer.RULES
 COUNTED_BY = "counted by"  # the statistic that names the exact margins by which a second round was counted
-_ROUNDED = [*people.ROUNDED, *periods.ROUNDED, *attributes.ROUNDED, *episodes.ROUNDED]
+_ROUNDED = [of for room in (people, periods, attributes, episodes, payers, costs) for of in room.ROUNDED]
 
 
 def fit(

@@ -164,6 +164,21 @@ class Ladder:
             waiting = waiting[~known]
         return drawn
 
+    def draw_within(self, keys: Int64s, u: Doubles, low: Int64s, high: Int64s) -> Int64s:
+        """Draw a value for each key by a uniform number ``u`` (rows), from ``low`` to ``high``.
+
+        The first rung that has enough persons, and any of them there, is drawn from; -1 where none has.
+        """
+        drawn, waiting = np.full(len(keys), -1, np.int64), np.flatnonzero(low <= high)
+        for rung, (histograms, columns) in enumerate(zip(self.rungs, self.columns, strict=True)):
+            cell = histograms.find(keys[waiting][:, columns], self.least if rung < len(self.rungs) - 1 else 1)
+            these, cell = waiting[cell >= 0], cell[cell >= 0]
+            share = histograms.share_below(cell, high[these] + 1) - histograms.share_below(cell, low[these])
+            these, cell = these[share > _TINY], cell[share > _TINY]
+            drawn[these] = histograms.value_in(cell, u[these], low[these], high[these])
+            waiting = np.setdiff1d(waiting, these, assume_unique=True)
+        return drawn
+
     def _refined(self, keys: Int64s, u: Doubles, low: Int64s, high: Int64s) -> Int64s:
         finest = self.rungs[-1]
         cell = finest.find(keys[:, self.columns[-1]])

@@ -18,7 +18,7 @@ from ..columns import ROWS_A_PERSON, written
 from ..lives import Int64s, Lives
 from ..plan import TABLE_NUMBERS
 from ..small_tables import SMALL_TABLES
-from . import people
+from . import costs, payers, people
 from .drawn import attributes_of
 from .episodes import EpisodeTable, makes_episodes
 from .records import RecordTable
@@ -46,6 +46,8 @@ def persons(name: str, rows: pa.Table, hospital: Hospital) -> Int64s:
     """Return the number of the person of each row of a table that ``render`` made."""
     if name == "episode_event":
         return rows["episode_id"].to_numpy().astype(np.int64) // ROWS_A_PERSON
+    if name == "cost":
+        return costs.persons(rows)
     if "person_id" not in rows.column_names:
         return np.zeros(rows.num_rows, np.int64)
     found: Int64s = rows["person_id"].to_numpy().astype(np.int64)
@@ -58,6 +60,10 @@ def render(name: str, lives: Lives, hospital: Hospital) -> pa.Table:
         return small_tables.render(name, attributes_of(hospital), hospital)
     if name in people.WRITERS:
         return people.WRITERS[name](lives, hospital)
+    if name == "payer_plan_period":
+        return payers.table(lives, hospital)
+    if name == "cost":
+        return costs.table(lives, hospital)
     if lives.events is None or lives.visits is None:
         return written(hospital.version, name, 0, {})
     if name == "visit_occurrence":
