@@ -20,6 +20,7 @@ pytest.importorskip("opendp")
 
 from omopsql.noise import scores as of_scores
 from omopsql.noise import strata as of_strata
+from omopsql.noise import waves as of_waves
 from omopsql.noise.mechanism import Account, Release, epsilon_of, rho_of
 from omopsql.noise.pairs import Pairs
 from omopsql.noise.people import bounded
@@ -219,6 +220,39 @@ def test_one_person_moves_nothing_told_of_strata_by_more_than_declared(cells, da
     for k, ((of_all, bound), (of_fewer, _)) in enumerate(zip(*found, strict=True)):
         moved = np.abs(of_all - of_fewer)
         assert (moved.max() if k == 0 else np.linalg.norm(moved)) <= bound + 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), st.integers(1, 6), st.data())
+def test_one_person_moves_no_products_of_waves_by_more_than_declared(cells, cosines, data):
+    """Of all pairs together; the waves follow from margins, which both neighbours have."""
+    left_out = data.draw(st.integers(0, cells.shape[1] - 1))
+    found = []
+    for table in (cells, np.ascontiguousarray(np.delete(cells, left_out, axis=1))):
+        pairs, spy = Pairs.counted(table, margins_of(10), 80), Spy()
+        waves = of_waves._waves(pairs, cosines)
+        population = pairs.population(np.random.default_rng(1).integers(0, 4, (4, 200)))
+        of_waves._tables(population, pairs, waves, 0.001, spy)
+        found.append(spy.given[0])
+    (of_all, bound), (of_fewer, same) = found
+    moved = float(np.linalg.norm(of_all - of_fewer))
+    assert bound == same
+    assert 0.0 < moved <= bound
+
+
+def test_the_bound_of_waves_is_no_larger_than_it_must():
+    """A row of the bins whose waves are longest moves products of waves by just as much as is declared."""
+    margins = margins_of(10)
+    of_one = np.array([[0], [0], [0], [0]], np.int32)
+    waves = of_waves._waves(Pairs.counted(of_one, margins, 80), 3)
+    longest = np.array([[int((of.told**2).sum(axis=1).argmax())] for of in waves])
+    cells = np.array(
+        [[int(np.flatnonzero(Pairs.counted(of_one, margins, 80).maps[k] == b[0])[0])] for k, b in enumerate(longest)],
+        np.int32,
+    )
+    told = of_waves.products(Pairs.counted(cells, margins, 80), waves)
+    moved = math.sqrt(sum(int((of**2).sum()) for of in told))
+    assert moved == pytest.approx(of_waves.bound(waves), rel=1e-12)
 
 
 def test_scores_are_clipped_where_they_must():

@@ -10,6 +10,8 @@ pytest.importorskip("opendp")
 import omopsql
 from omopsql.noise.grid import cells_of, found, places_of
 from omopsql.noise.margins import fitted, whole
+from omopsql.noise.population import Population
+from omopsql.noise.waves import waves_of
 from omopsql.synth.bins import bins_of
 from omopsql.synth.columns import NUMBER, Column
 from omopsql.synth.margins import Margin
@@ -156,3 +158,41 @@ def test_fitted_counts_are_whole_and_add_up():
     assert n.sum() == 140
     assert n.min() >= 0
     assert n[0] > n[2] > n[1]
+
+
+def test_imagined_rows_come_to_agree_with_tables_of_all_pairs():
+    """Three columns that are not linked at first, and are to be the same value nine times in ten."""
+    codes = np.random.default_rng(1).integers(0, 4, (3, 20_000)).astype(np.uint8)
+    population = Population(codes.astype(np.int32), codes.copy())
+    sizes = np.full(3, 4)
+    wanted = 0.25 * (0.9 * np.eye(4) + 0.1 * np.full((4, 4), 0.25))
+    population.agree([(i, j, wanted) for i, j in ((0, 1), (0, 2), (1, 2))], sizes)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert 0.5 * np.abs(population.table(i, j, sizes) - wanted).sum() < 0.01
+    assert (population.cells == population.codes).all()
+
+
+def test_waves_are_unlinked_and_no_bin_of_a_rare_label_is_longer():
+    held = np.array([300.0, 250.0, 350.0, 80.0, 5.0])
+    waves = waves_of(held, 3, 2)
+    assert waves.told.shape == (5, 4)
+    assert np.allclose((waves.even.T * waves.shares) @ waves.even, np.eye(4), atol=1e-6)
+    assert (waves.told**2).sum(axis=1).max() <= 4 * 256**2 * 1.01
+
+
+def test_a_column_of_one_bin_has_no_waves():
+    assert waves_of(np.array([40.0]), 0, 3).told.shape == (1, 0)
+
+
+def test_links_of_all_pairs_survive():
+    """A circle: a copula tells nothing of it, and no column stratifies the others well."""
+    con = omopsql.connect()
+    con.execute(
+        "CREATE TABLE t AS SELECT cos(i * 0.618) AS x, sin(i * 0.618) AS y, "
+        "CASE WHEN i % 10 < 3 THEN 'p' ELSE 'q' END AS b FROM range(20000) t(i)"
+    )
+    con.execute("CREATE TABLE m AS FROM omopsql.copula_fit('t', epsilon := 3.0)")
+    near = con.execute(
+        "SELECT avg((abs(x * x + y * y - 1) < 0.5)::INTEGER) FROM omopsql.copula_sample('m', 5000, seed := 1)"
+    ).fetchall()[0][0]
+    assert near > 0.75

@@ -1,4 +1,4 @@
-"""The fit under noise, as a story: rows, what columns are, margins, the copula, the pairs that it tells worst."""
+"""The fit under noise, as a story: rows, what columns are, margins, copulas in strata, all pairs of columns."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ from omopsql.synth.encode import encode
 from omopsql.synth.joint import joint_table
 from omopsql.synth.margins import Margin
 from omopsql.synth.model import Model
-from omopsql.synth.tree import fit_tree
+from omopsql.synth.tree import Growth, fit_tree
 
 from .asked import Noise
 from .ledger import ledger_table
 from .margins import counted, is_learned
-from .mechanism import Account
+from .mechanism import Account, scale_of
 from .pairs import Pairs
 from .people import bounded, check_types, person_column
 from .scores import noisy_joint
 from .strata import imagined
 from .survey import Survey
-from .tables import corrected
+from .waves import corrected
 
-_ROWS_SHARE, _MARGIN_SHARE, _SCORE_SHARE = 0.02, 0.38, 0.47  # of rho; pairs get what is left
-_FEWEST_IMAGINED, MOST_IMAGINED = 150_000, 200_000
-CONTEXT = 20  # imagined rows that a context of the tree holds at least, half of them
+_ROWS_SHARE = 0.02  # of rho
+# Margins have this share of rho, and copulas that of what is left, where rows are so many times the noise of a count;
+# with more rows, less: then links that copulas do not tell are what noise hides. All pairs get the rest.
+_MANY = 5000.0
+_MARGIN_SHARE, _MARGIN_FALL, _MARGIN_RANGE = 0.38, 0.3, (0.25, 0.5)
+_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE = 0.45, 0.5, (0.15, 0.8)
+_IMAGINED = 1.5  # rows for each of the data
+_FEWEST_IMAGINED, MOST_IMAGINED = 100_000, 200_000
+NO_POOLS = 1  # rows of a bin that is told of imagined rows: none of them is anybody's
+GROWTH = Growth(rows=MOST_IMAGINED, deepest=16, strictness=0.35, least=20)
 
 
 def fit_with_noise(
@@ -48,8 +55,14 @@ def fit_with_noise(
     exact = int(cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
     rows = max(int(account.sums("rows", [], np.array([exact]), _ROWS_SHARE * account.rho)[0]), 1)
     width = len(relation.columns)
+    share = _falling(_MARGIN_SHARE, _MARGIN_FALL, _MARGIN_RANGE, rows, account)
     survey = Survey(
-        cursor, relation.columns, rows, account, _MARGIN_SHARE * account.rho / width, account.label_delta / width / 2
+        cursor,
+        relation.columns,
+        rows,
+        account,
+        share * account.rho / width,
+        account.label_delta / width / 2,
     )
     told = survey.columns(kinds, person)
     learned = [of for of in told if is_learned(of)]
@@ -65,6 +78,11 @@ def fit_with_noise(
     return Model(method, rows, 1, every_margin, joint, noise=about, ledger=ledger_table(account))
 
 
+def _falling(share: float, fall: float, within: tuple[float, float], rows: int, account: Account) -> float:
+    """A share of the budget that falls with the number of rows over the noise of a count."""
+    return float(np.clip(share * (_MANY * scale_of(account.rho, account.rows) / rows) ** fall, *within))
+
+
 def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, account: Account) -> tuple[str, pa.Table]:
     """The joint statistics of one method, with what is left of the budget."""
     if method == "independent" or len(margins) < 2:
@@ -72,8 +90,9 @@ def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, acc
     if method == "copula" or (method == "auto" and not any(margin.labels for margin in margins)):
         joint, latents = noisy_joint(cells, margins, rows, account.left * (1.0 - 1e-6), account)
         return "copula", joint_table(joint, latents, margins)
-    size = int(np.clip(rows, _FEWEST_IMAGINED, MOST_IMAGINED))
+    size = int(np.clip(_IMAGINED * rows, _FEWEST_IMAGINED, MOST_IMAGINED))
     pairs = Pairs.counted(cells, margins, rows)
-    population = imagined(cells, pairs, size, _SCORE_SHARE * account.rho, account)
+    share = _falling(_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE, rows, account)
+    population = imagined(cells, pairs, size, share * account.left, account)
     learned = corrected(population, pairs, account.left * (1.0 - 1e-6), account)
-    return "tree", fit_tree(learned, margins, CONTEXT)
+    return "tree", fit_tree(learned, margins, NO_POOLS, growth=GROWTH)

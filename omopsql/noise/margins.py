@@ -19,6 +19,7 @@ _CLEAR = 1.5  # standard deviations that a cell's rows must be above nothing to 
 _JOINED = 2.0  # standard deviations that a run which holds rows is above nothing
 _HEAVY = 4.0  # standard deviations above which a cell is joined to no other
 _ROWS_OF_NOISE = 6.0  # of noise: a joined cell of average size holds so many rows
+_ENOUGH, _FULLER = 48, 4.0  # cells beyond which each holds so many times more: noise adds up over them
 _FEWEST = 12  # cells of a line that are not joined
 _FIRST_SHARE = 0.3  # of rho: which cells are joined
 _HALVINGS = 60
@@ -43,7 +44,8 @@ def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Count
         return Counted(replace(margin, n=whole(n, rows)), np.arange(len(n)))
     counts = np.bincount(cells, minlength=len(margin.n))
     columns = [margin.column.name]
-    most = max(int(rows / (_ROWS_OF_NOISE * scale_of(told.rho, account.rows))), _FEWEST)
+    most = rows / (_ROWS_OF_NOISE * scale_of(told.rho, account.rows))
+    most = max(int(max(min(most, _ENOUGH), most / _FULLER)), _FEWEST)
     groups, first = np.arange(len(counts)), None
     if margin.numbers > most:
         first = account.sums("margin, to join cells", columns, counts, _FIRST_SHARE * told.rho).astype(float)

@@ -24,12 +24,13 @@ from omopsql.synth.tree import fit_tree
 from omopsql.udfs.philox import philox_uniform
 
 from .common import Common, common
-from .fit import CONTEXT, MOST_IMAGINED
+from .fit import GROWTH, MOST_IMAGINED, NO_POOLS
 from .margins import whole
 from .sites import Site, columns_of, sites_of
 
 _SEED_DIGITS = 12  # of a model's digest, for each of two seeds
 _METHODS = ("tree", "copula", "independent")  # the first that a site has is that of all
+_CONTEXT = 20  # imagined rows that a table of the copula holds at least
 _LEAST = 1e-9  # of a uniform number: added to a cell's number, it makes it larger
 
 
@@ -65,8 +66,8 @@ def _joint(sites: list[Site], rows: list[int], margins: list[Common]) -> tuple[s
     cells = np.concatenate([_imagined(site, counts[k], margins, k) for k, site in enumerate(sites)], axis=1)
     own = [of.margin for of in margins]
     if method == "tree":
-        return method, fit_tree(cells, own, CONTEXT)
-    return method, fit_copula(cells, own, CONTEXT, may_stratify=False, rows=sum(rows))
+        return method, fit_tree(cells, own, NO_POOLS, growth=GROWTH)
+    return method, fit_copula(cells, own, _CONTEXT, may_stratify=False, rows=sum(rows))
 
 
 def _imagined(site: Site, rows: int, margins: list[Common], at: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from omopsql.synth.cell_sums import PairTables
 from omopsql.synth.margins import Margin
 
 from .margins import fitted
-from .population import Population, Target
+from .population import Population
 
 _FINE = 24  # bins of a column in which pairs are compared at most
 _TOLD = 0.05  # total variation that noise may add to a table: it has as many cells as that allows
@@ -26,6 +26,16 @@ class Joins(NamedTuple):
 
     down: np.ndarray
     across: np.ndarray
+
+
+class Target(NamedTuple):
+    """The shares that joined bins of two columns are to have, (down, across)."""
+
+    i: int
+    j: int
+    down: np.ndarray
+    across: np.ndarray
+    shares: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,20 @@ class Pairs:
         """The columns."""
         return [margin.column.name for margin in self.margins]
 
+    @property
+    def each(self) -> list[tuple[int, int]]:
+        """All pairs of columns."""
+        width = len(self.margins)
+        return [(i, j) for i in range(width) for j in range(i + 1, width)]
+
+    @property
+    def on_line(self) -> list[int]:
+        """How many fine bins of each column are of its line: the first ones."""
+        return [
+            int(own[margin.numbers - 1]) + 1 if margin.numbers else 0
+            for own, margin in zip(self.maps, self.margins, strict=True)
+        ]
+
     def population(self, imagined: np.ndarray) -> Population:
         """Imagined rows, (columns, rows) of cells, with their fine bins."""
         imagined = imagined.astype(np.int32)
@@ -65,22 +89,11 @@ class Pairs:
         """How many cells a table may have whose cells are told with noise of this scale."""
         return max(int(_TOLD * 2.0 * self.rows / (0.8 * scale)), _FEWEST_CELLS)
 
-    def joins(self, i: int, j: int, most: int) -> Joins:
-        """Join fine bins of two columns until their table has at most so many cells: the finer column first."""
-        wide, high = self.sizes[i], self.sizes[j]
-        if wide * high > most:
-            side = math.sqrt(most)
-            wide, high = (
-                (wide, most // wide) if wide <= side else (most // high, high) if high <= side else (int(side),) * 2
-            )
-        return Joins(self.join(i, max(wide, 2)), self.join(j, max(high, 2)))
-
     def join(self, k: int, most: int) -> np.ndarray:
         """Join fine bins of a column: neighbours on the line into equal shares; of others the rarest into one."""
-        held, margin = self.held[k], self.margins[k]
+        held, on_line = self.held[k], self.on_line[k]
         if len(held) <= most:
             return np.arange(len(held))
-        on_line = int(self.maps[k][margin.numbers - 1]) + 1 if margin.numbers else 0
         others = np.arange(on_line, len(held))
         alone = others[np.argsort(-held[others], kind="stable")][: max(most - (2 if on_line else 1), 0)]
         joined = np.zeros(len(held), np.int64)
@@ -116,10 +129,16 @@ class Pairs:
         shrunk = expected + kept * differ
         table = fitted(shrunk.reshape(-1), np.ones(shrunk.size), self.rows).reshape(shrunk.shape) + 1e-3
         margins = [np.bincount(join, weights=self.held[k]) for k, join in zip((i, j), joins, strict=True)]
-        for _ in range(_SWEEPS):
-            table *= (margins[0] / table.sum(axis=1))[:, None]
-            table *= margins[1] / table.sum(axis=0)
+        table = summing_to(table, *margins)
         return Target(i, j, *joins, table / table.sum())
+
+
+def summing_to(table: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Weight the rows and columns of a table, all above 0, until they sum to what they are to."""
+    for _ in range(_SWEEPS):
+        table = table * (down / table.sum(axis=1))[:, None]
+        table *= across / table.sum(axis=0)
+    return table
 
 
 def _summed(table: np.ndarray, joins: Joins) -> np.ndarray:

@@ -19,8 +19,8 @@ from omopsql.synth.stratifier import simulated
 
 from .margins import whole
 from .mechanism import Account, scale_of
-from .pairs import Joins, Pairs
-from .population import Population, Target
+from .pairs import Joins, Pairs, Target
+from .population import Population
 from .scores import noisy_joint, noisy_products
 
 _PLAIN_SHARE, _CHOICE_SHARE, _TABLE_SHARE = 0.3, 0.04, 0.36  # of rho; products in strata get what is left
@@ -46,9 +46,7 @@ def imagined(cells: np.ndarray, pairs: Pairs, size: int, rho: float, account: Ac
     copulas = _copulas(cells, stratum, within, joint.orders, left, account)
     sizes = whole(np.array([_rows(of) for of in within], float), size)
     made = [simulated(copula, int(n)) for copula, n in zip(copulas, sizes, strict=True) if n]
-    population = pairs.population(np.concatenate(made, axis=1))
-    population.targets.extend(targets)
-    return population
+    return pairs.population(np.concatenate(made, axis=1))
 
 
 def _beside(pairs: Pairs, column: int, strata: np.ndarray, most: int) -> dict[int, Joins]:

@@ -38,6 +38,19 @@ ZERO_EXPECTED = 3.0  # an empty bin where this many rows were expected stays emp
 
 
 @dataclass(frozen=True)
+class Growth:
+    """How far trees are grown: on how many rows, to which depth, and how clear a split must be.
+
+    ``least`` rows on each side of a split; 0: twice the ``min_cell`` of the fit.
+    """
+
+    rows: int = STRUCTURE_ROWS
+    deepest: int = DEEPEST
+    strictness: float = STRICTNESS
+    least: int = 0
+
+
+@dataclass(frozen=True)
 class Grown:
     """One column's tree: the splits, and the counts of its leaves (nodes, bins)."""
 
@@ -68,7 +81,13 @@ def is_nominal(margin: Margin) -> bool:
     return margin.numbers == 0
 
 
-def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int, chosen: np.ndarray | None = None) -> pa.Table:
+def fit_tree(
+    cells: np.ndarray,
+    margins: list[Margin],
+    min_cell: int,
+    chosen: np.ndarray | None = None,
+    growth: Growth = Growth(),
+) -> pa.Table:
     """Learn the trees of all columns from their cells (columns, rows); return the model's joint rows.
 
     ``chosen`` are the rows that the structure is learned on, where they are known already.
@@ -78,7 +97,7 @@ def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int, chosen: np
     codes = coded(cells, [bins_of(margin, MOST_CODES) for margin in margins])
     targets = coded(cells, target_maps)
     if chosen is None:
-        chosen = chosen_rows(cells, STRUCTURE_ROWS)
+        chosen = chosen_rows(cells, growth.rows)
     sizes = [int(m.max()) + 1 for m in target_maps]
     order = column_order(np.ascontiguousarray(targets[:, chosen]), sizes)
     echoes = found_echoes(cells[:, chosen], target_maps, margins, order, min_cell)
@@ -88,7 +107,7 @@ def fit_tree(cells: np.ndarray, margins: list[Margin], min_cell: int, chosen: np
         targets[j][same] = sizes[j]
         sizes[j] += 1
         parts.append(_echo_row(names[j], names[echo.parent], int(same.sum())))
-    grown = _grow_all(codes, targets, sizes, chosen, order, margins, min_cell)
+    grown = _grow_all(codes, targets, sizes, chosen, order, margins, growth.least or 2 * min_cell, growth)
     return pa.concat_tables([*parts, _rows(grown, names, min_cell)])
 
 
@@ -136,7 +155,8 @@ def _grow_all(
     chosen: np.ndarray,
     order: list[int],
     margins: list[Margin],
-    min_cell: int,
+    least: int,
+    growth: Growth,
 ) -> list[Grown]:
     part = np.ascontiguousarray(codes[:, chosen])
     sizes = codes.max(axis=1).astype(np.int64) + 1
@@ -152,9 +172,9 @@ def _grow_all(
             not nominal[j],
             np.array(order[:position], np.int64),
             np.arange(chosen.size),
-            2 * min_cell,
-            DEEPEST,
-            STRICTNESS,
+            least,
+            growth.deepest,
+            growth.strictness,
         )
         counts = count_leaves(codes, targets[j], bins[j], feature, mask, left, depth)
         grown.append(Grown(j, feature, mask, left, counts))
