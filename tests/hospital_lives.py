@@ -8,15 +8,15 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from omopsql.synth.hospital import attributes, visits
+from omopsql.synth.hospital import attributes, costs, episodes, payers, visits
 from omopsql.synth.hospital.lives import Lives
 from omopsql.synth.hospital.plan import RULES, Items, Plan, rolled_up, shown
 from omopsql.synth.hospital.reading import Site
 from omopsql.synth.hospital.release import release
 from omopsql.synth.hospital.sums import Header, Sums
 
-LAYERS = (visits, attributes)
-ALL_RULES = {**RULES, **visits.RULES, **attributes.RULES}
+LAYERS = {"visits": visits, "attributes": attributes, "episodes": episodes, "payers": payers, "costs": costs}
+ALL_RULES = RULES | {name: rule for layer in LAYERS.values() for name, rule in layer.RULES.items()}
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Learned:
 
 
 def first_round(site: Site) -> Sums:
-    """The margins of the two layers, exact."""
-    return Sums.merged([site.raw_items(), *(layer.margins(site) for layer in LAYERS)])
+    """The margins of the layers, exact."""
+    return Sums.merged([site.raw_items(), *(layer.margins(site) for layer in LAYERS.values())])
 
 
 def plan_of(margins: Sums, min_cell: int) -> Plan:
@@ -47,16 +47,16 @@ def plan_of(margins: Sums, min_cell: int) -> Plan:
 
 
 def second_round(site: Site, plan: Plan) -> Sums:
-    """The sums of the two layers, exact."""
-    return Sums.merged([layer.sums(site, plan) for layer in LAYERS])
+    """The sums of the layers, exact."""
+    return Sums.merged([layer.sums(site, plan) for layer in LAYERS.values()])
 
 
 def learn(site: Site, min_cell: int) -> Learned:
-    """Learn visits and attributes."""
+    """Learn all that follows from events."""
     plan = plan_of(first_round(site), min_cell)
     released = Sums.merged([plan.margins, release(second_round(site, plan), ALL_RULES, min_cell)])
     header = Header(len(site.people), site.version, min_cell, private=False, round=2)
-    models = {"visits": visits.compiled(released, plan), "attributes": attributes.compiled(released, plan)}
+    models = {name: layer.compiled(released, plan) for name, layer in LAYERS.items()}
     return Learned(site.version, plan, header, models, released)
 
 

@@ -99,7 +99,10 @@ def _fill_block(ints, reals, seed, first, start, size, room, out):
                 bin_draw[0, i], cell_draw[0, i], places[0, i] = _uniforms(w0, w1)
                 bin_draw[1, i], cell_draw[1, i], places[1, i] = _uniforms(w2, w3)
         node[:size] = 0
-        for _ in range(ints[tree + DEPTH]):
+        for _ in range(ints[tree + DEPTH] >> 1):  # two levels at a time: half the reading and writing of places
+            for i in range(np.uint64(size)):
+                node[i] = _step(words, nodes, _step(words, nodes, node[i], codes, i), codes, i)
+        if ints[tree + DEPTH] & 1:
             for i in range(np.uint64(size)):
                 node[i] = _step(words, nodes, node[i], codes, i)
         echoed, repeats = ints[tree + ECHOED], ints[tree + REPEATS]

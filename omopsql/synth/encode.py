@@ -21,6 +21,7 @@ from .margins import Margin
 BATCH_ROWS = 122_880
 _IN_MEMORY_BYTES = 1 << 29
 _SLOTS = 4096
+_FEW_LABELS = 64  # so many DuckDB looks up itself: once a text where the source holds each only once
 
 
 def encode(cursor: duckdb.DuckDBPyConnection, types: dict[str, str], margins: list[Margin], rows: int) -> np.ndarray:
@@ -64,14 +65,15 @@ def _batches(
         if column.kind == c.NUMBER_TEXT:
             read.append(c.number_in_text(value, column.decimals))
         if column.kind != c.NUMBER:
-            read.append(value)
+            few = 0 < len(margin.labels) <= _FEW_LABELS
+            read.append(ibis.array(list(margin.labels)).index(value).cast("int32") if few else value)
     named = {f"v{i}": expression for i, expression in enumerate(read)}
     sql = ibis.to_sql(source.select(**named), dialect="duckdb")
     yield from arrow_batches(cursor, sql, BATCH_ROWS)
 
 
 def _take(batch: pa.RecordBatch, position: int, margin: Margin) -> tuple[np.ndarray | None, pa.Array | None, int]:
-    """Take a margin's one or two read columns from a batch: its numbers (NaN: none) and its texts."""
+    """Take a margin's one or two read columns from a batch: its numbers (NaN: none), its texts or their places."""
     numbers = texts = None
     if margin.column.kind in (c.NUMBER, c.NUMBER_TEXT):
         numbers = batch.column(position).to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
@@ -85,6 +87,10 @@ def _take(batch: pa.RecordBatch, position: int, margin: Margin) -> tuple[np.ndar
 def _place(margin: Margin, numbers: np.ndarray | None, texts: pa.Array | None, cells: np.ndarray) -> None:
     if texts is None:
         cells[:] = margin.missing
+    elif pa.types.is_integer(texts.type):
+        of_place = [*range(margin.numbers, margin.numbers + len(margin.labels)), margin.missing, margin.rest]
+        place = texts.fill_null(len(margin.labels)).to_numpy()  # -1, for none of them, is the last
+        np.take(np.array(of_place, np.int32), place, out=cells, mode="wrap")
     else:
         labels = pa.array(margin.labels, pa.string())
         found = pc.index_in(texts.cast(pa.string()), labels).fill_null(-1).to_numpy()
