@@ -262,3 +262,11 @@ def test_amounts_depend_on_each_other_by_patterns() -> None:
         "f=a=a=af-d",
         "ffffmf",
     ]
+
+
+def test_the_primary_payer_pays_what_the_payer_does_though_the_patient_pays_as_much() -> None:
+    missing = np.zeros((1, len(layer.AMOUNTS)), np.bool_)
+    missing[:, [6, 7, 8, 10, 11]] = True
+    amounts = np.array([[1000, 1000, 1000, 1000, 500, 500, 0, 0, 0, 500, 0, 0]])
+    told = layer._patterns(amounts, missing)
+    assert list(told.labels.values()) == ["f=a=a=af-dnnn=fnn"]

@@ -58,6 +58,7 @@ AMOUNTS = (  # an amount's place here is public; never reorder, only append
 )
 _TOTALS, _PATIENT, _COPAY, _COINSURANCE, _DEDUCTIBLE = (3, 2, 1, 0), 4, 6, 7, 8
 _PARTS = {5: (_PATIENT,), 7: (_COPAY,), 8: (_COPAY, _COINSURANCE), 9: (_PATIENT, 5), 11: (10,)}
+_SOONEST = {9: (5,)}  # amounts that another is taken to equal before all the rest: the primary payer is the payer
 _WHOLES = {7: (_PATIENT,), 8: (_PATIENT,), 11: (1, 3, 0, 2)}  # the totals otherwise
 MISSING, ZERO, FREE, MINUS, EQUAL, REST = "n", "0", "f", "m", "=", "-"
 _FIELDS = (
@@ -192,7 +193,7 @@ def _patterns(amounts: Int64s, missing: npt.NDArray[np.bool_]) -> Told:
     for place in range(len(AMOUNTS)):
         own = amounts[:, place]
         code = np.where(own < 0, 3, 2)
-        for other in reversed(range(len(_TOTALS), place)):
+        for other in (*reversed(range(len(_TOTALS), place)), *_SOONEST.get(place, ())):
             code = np.where((own == amounts[:, other]) & ~missing[:, other], equal + other, code)
         parts = _PARTS.get(place, ())
         held = amounts[:, list(parts)].sum(axis=1) if parts else np.zeros(len(own), np.int64)
