@@ -111,7 +111,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
         structure=structure,
         cohorts=strata.cohorts,
         years=strata.years,
-        streams=_streams(released, structure),
+        streams=_streams(released, structure, plan.min_cell),
         variants=compiled_variants(released, plan, structure.grammar),
         presence=life_tables.Presence(
             order=order,
@@ -150,8 +150,8 @@ def _bins(table: BinTable) -> life_tables.Bins:
     return life_tables.Bins(table.offsets, table.low, table.high, table.cumulative)
 
 
-def _streams(released: Sums, structure: Structure) -> life_tables.Streams:
-    tables = compiled_streams(released, structure)
+def _streams(released: Sums, structure: Structure, min_cell: int) -> life_tables.Streams:
+    tables = compiled_streams(released, structure, min_cell)
     hashes = state_hashes(tables.states)
     order = np.argsort(hashes)
     lengths = np.diff(tables.offsets)[order]

@@ -26,7 +26,7 @@ _NEVER = -1
 _INFANT, _MONTHS = 730, 61
 _OLDEST = 127
 _TELLING = 15  # persons behind a state that is told apart
-_AGED = (0, 1, 2, 5)  # levels of states that know the age
+_AGED, _UNCOUNTED = (0, 1, 2, 5), (5, 6)  # levels of states that know the age, and that know no doses
 _TOLD = 0.5  # the share of persons that the released steps of a state must hold
 
 RULES = {
@@ -160,8 +160,12 @@ class StreamTables:
     dosed: Ints  # (streams, DOSES), -1 where there are fewer
 
 
-def compiled_streams(released: Sums, structure: Structure) -> StreamTables:
-    """Turn released steps into the chance of each step from each state, on the axis on which they are denser."""
+def compiled_streams(released: Sums, structure: Structure, min_cell: int) -> StreamTables:
+    """Turn released steps into the chance of each step from each state, on the axis on which they are denser.
+
+    Of a state that counts no doses, persons whose step is not released are taken to have stepped no further if nobody
+    else did, as long as they are fewer than ``min_cell``: such a state may lead to itself, and would do so for ever.
+    """
     keys, n = released.get("events.state", 7)
     persons = {tuple(key): int(count) for key, count in zip(keys.tolist(), n.tolist(), strict=True)}
     by_gap, by_age = _by_state(released, "events.step"), _by_state(released, "events.step_age")
@@ -178,7 +182,9 @@ def compiled_streams(released: Sums, structure: Structure) -> StreamTables:
         )
         states.append(state)
         ages.append(takes_age)
-        parts.append(_chances(*(other if takes_age and other is not None else rows)))
+        chosen = other if takes_age and other is not None else rows
+        untold = max(persons.get(state, 0) - int(chosen[1].sum()), 0) if state[1] in _UNCOUNTED else 0
+        parts.append(_chances(*chosen, min(untold, min_cell - 1)))
     steps = np.concatenate([np.zeros((0, 4), np.int64), *(kept for kept, _ in parts)])
     return StreamTables(
         states=np.array(states, np.int64).reshape(-1, 7),
@@ -228,12 +234,15 @@ def _density(rows: _Rows) -> float:
     return float((held * np.log(held / held.sum() / width)).sum() / held.sum()) if happens.any() else -np.inf
 
 
-def _chances(keys: Ints, n: Ints) -> tuple[Ints, np.ndarray]:
-    """The steps of one state in the order of time (driver, companions, low, high), and their cumulative weights."""
+def _chances(keys: Ints, n: Ints, untold: int) -> tuple[Ints, np.ndarray]:
+    """The steps of one state in the order of time (driver, companions, low, high), and their cumulative weights.
+
+    ``untold`` persons took no step, if nobody is known to have taken none.
+    """
     order = np.lexsort((keys[:, 7] == _NEVER, keys[:, 9] + keys[:, 10]))
     keys, n = keys[order], n[order]
-    at_risk = n.sum() - np.concatenate([[0], np.cumsum(n)[:-1]])
     happens = keys[:, 7] != _NEVER
+    at_risk = n.sum() + untold * happens.all() - np.concatenate([[0], np.cumsum(n)[:-1]])
     share = np.where(happens, n / at_risk, 0.0)
     staying = np.concatenate([[1.0], np.cumprod(1 - share)[:-1]])
     weight = np.cumsum((staying * share)[happens])

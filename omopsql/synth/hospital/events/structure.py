@@ -20,7 +20,7 @@ _GRID = 0.08  # share of one gap among all that makes a rhythm
 _QUICK = 400  # days: a median gap below this makes a rhythm, too
 _TOGETHER, _LED = 0.05, 0.3  # share of common days that joins two items to one stream: of two rhythms, of one
 _LEAD = 0.5  # the share of contacts that are visits, from which on visits lead
-_COMMON = 0.3  # share of persons that one item of a stream must have
+_COMMON, _TELLING = 0.3, 20  # share of persons, and times min_cell, that one item of a stream must have
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Structure:
         persons = int(n.sum())
         share, median = _gaps(margins, items)
         visited = _visited(margins, items, persons_of, persons)
-        stream = _streams(margins, items, persons_of, persons, share >= _GRID)
+        stream = _streams(margins, items, persons_of, max(_COMMON * persons, _TELLING * plan.min_cell), share >= _GRID)
         stream[visited.any(0)] = LEADING
         grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
         ever = pairs(margins, "events.ever", items, symmetric=True)
@@ -229,8 +229,11 @@ def _pairs_of(candidates: Ints) -> tuple[Ints, Ints]:
     return np.where(missing, -1, first), np.where(missing, -1, second)
 
 
-def _streams(margins: Sums, items: Items, persons_of: Ints, persons: int, is_grid: np.ndarray) -> Ints:
-    """Number the streams: items of one table, not conditions, that share days and a rhythm (vaccinations, cycles)."""
+def _streams(margins: Sums, items: Items, persons_of: Ints, enough: float, is_grid: np.ndarray) -> Ints:
+    """Number the streams: items of one table, not conditions, that share days and a rhythm (vaccinations, cycles).
+
+    One of a stream's items has ``enough`` persons: the steps of fewer are too various to be released.
+    """
     met = pairs(margins, "events.sameday", items, symmetric=True)
     least = np.minimum(persons_of[:, None], persons_of[None, :])
     share = met / np.maximum(least, 1)
@@ -244,7 +247,7 @@ def _streams(margins: Sums, items: Items, persons_of: Ints, persons: int, is_gri
     number = 0
     for top in np.unique(root):
         members = np.flatnonzero(root == top)
-        if len(members) > 1 and persons_of[members].max() >= _COMMON * persons:
+        if len(members) > 1 and persons_of[members].max() >= enough:
             stream[members] = number
             number += 1
     return stream
