@@ -16,8 +16,8 @@ import omopsql
 from omopsql.quoting import literal
 from omopsql.synth.hospital import episodes as layer
 from omopsql.synth.hospital import tables
+from omopsql.synth.hospital.counting import representing
 from omopsql.synth.hospital.describe import described
-from omopsql.synth.hospital.episodes.source import one_each
 from omopsql.synth.hospital.fit import fit
 from omopsql.synth.hospital.generate import Hospital
 from omopsql.synth.hospital.noise.fit import Protection, fit_with_noise
@@ -426,7 +426,7 @@ def test_records_that_begin_a_child_are_part_of_an_opportunity() -> None:
 def test_one_row_of_each_person_and_key_is_chosen_by_its_hash() -> None:
     person, key = np.array([0, 0, 0, 1, 1]), np.array([5, 5, 6, 5, 5])
     hashes = np.array([9, 3, 4, 1, 2], np.uint64)
-    assert one_each(person, hashes, key).tolist() == [1, 2, 3]
+    assert representing(person, hashes, key).tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("most", "expected"), [(9, 12 / 18), (3, 1.0), (6, 12 / 15)])

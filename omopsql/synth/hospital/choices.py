@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from omopsql.udfs.attributes import uniforms_at
 
-from .counting import Ints, counted
+from .counting import counted, representing
 from .histograms import Histograms
 from .lives import Doubles, Int64s
 from .release import DROP, Rule, summed
@@ -32,16 +32,6 @@ _RECORDS = ".records"
 def rates(*statistics: str) -> dict[str, Rule]:
     """The rules of rates: how many persons there are in each cell, and how many records they have."""
     return dict.fromkeys(statistics, DROP) | {f"{name}{_RECORDS}": summed(name) for name in statistics}
-
-
-def representing(person: npt.NDArray[np.integer], hashes: npt.NDArray[np.uint64], *cell: Int64s) -> Int64s:
-    """One record of each person and cell: the one with the smallest hash."""
-    order = np.lexsort((hashes, *cell[::-1], person))
-    is_first = np.ones(len(order), np.bool_)
-    is_first[1:] = False
-    for column in (person, *cell):
-        is_first[1:] |= column[order][1:] != column[order][:-1]
-    return order[is_first]
 
 
 def put_shares(
@@ -67,12 +57,6 @@ def put_rates(sums: Sums, rungs: Rungs, person: npt.NDArray[np.integer], cell: I
         rows, n = counted(person, *(cell[:, column] for column in columns), outcome)
         sums.put(name, *counted(*rows[:, 1:].T))
         sums.put(f"{name}{_RECORDS}", rows[:, 1:], np.minimum(n, _MOST))
-
-
-def put_persons(sums: Sums, statistic: str, person: npt.NDArray[np.integer], *key: Ints) -> None:
-    """Count the persons who have a key, each once."""
-    rows, _ = counted(person, *key)
-    sums.put(statistic, *counted(*rows[:, 1:].T))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from omopsql.harmonize.cdm import roles
 
 from . import payers
-from .choices import Choices, Rungs, put_persons, put_shares, representing
-from .counting import counted, hashed
+from .choices import Choices, Rungs, put_shares
+from .counting import counted, hashed, put_persons, representing
 from .histograms import Histograms, Ladder, Lookup, band_of
 from .lives import Doubles, Int64s
 from .payers import Told, number_of

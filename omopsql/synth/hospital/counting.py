@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lives import People
+from .sums import Sums
 
 Ints = NDArray[np.int64]
 
@@ -58,3 +59,19 @@ def hashed_records(people: People, person: NDArray[np.integer], *said: NDArray[n
 def chosen(among: NDArray[np.integer], *record: NDArray[np.integer]) -> Ints:
     """Choose one of ``among`` things (0 to among - 1) by a hash of the record: evenly, and by nothing else."""
     return (hashed(*record) % np.asarray(among, np.int64).astype(np.uint64)).astype(np.int64)
+
+
+def representing(person: NDArray[np.integer], hashes: NDArray[np.uint64], *key: NDArray[np.integer]) -> Ints:
+    """The place of one row of each person and key, rising: the one with the smallest hash."""
+    order = np.lexsort((hashes, *key[::-1], person))
+    is_first = np.ones(len(order), np.bool_)
+    is_first[1:] = False
+    for column in (person, *key):
+        is_first[1:] |= column[order][1:] != column[order][:-1]
+    return np.sort(order[is_first])
+
+
+def put_persons(sums: Sums, statistic: str, person: NDArray[np.integer], *key: NDArray[np.integer]) -> None:
+    """Count the persons who have a key, each once."""
+    rows, _ = counted(person, *key)
+    sums.put(statistic, *counted(*rows[:, 1:].T))

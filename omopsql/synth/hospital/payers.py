@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .attributes import states_of
-from .choices import Choices, counted_places, put_persons, put_rates, put_shares, rates, representing, uniforms_of
-from .counting import Ints, counted, hashed_records
+from .choices import Choices, counted_places, put_rates, put_shares, rates, uniforms_of
+from .counting import Ints, counted, hashed_records, put_persons, representing
 from .histograms import Histograms, Ladder, band_of
 from .lives import Int64s, Lives, People, offsets_of
 from .plan import Plan

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ..counting import counted
+from ..counting import put_persons, representing
 from ..lives import Int64s
 from ..plan import TABLES
 from ..reading import Site
 from ..release import DROP, Rule
 from ..sums import Sums
-from .source import ANY, LINKED, one_each, read_episodes, read_links, read_records
+from .source import ANY, LINKED, read_episodes, read_links, read_records
 
 LEVEL, KIND, NESTED, NEAR = "episodes.level", "episodes.kind", "episodes.nested", "episodes.near"
 JOINED_ITEM, FIELD = "episodes.item", "episodes.field"
@@ -36,33 +35,28 @@ def margins(site: Site) -> Sums:
     items = site.own_items
     records = read_records(site, items, LINKED)
     person, concept, of = episodes.person, episodes.concept, episodes.object
-    put(found, LEVEL, person, concept)
-    put(found, KIND, person, concept, of)
-    put(found, NESTED, person, episodes.parents[0], concept)
+    put_persons(found, LEVEL, person, concept)
+    put_persons(found, KIND, person, concept, of)
+    put_persons(found, NESTED, person, episodes.parents[0], concept)
     if not len(records):
         return found
     is_anchor = np.isin(items.table, [TABLES.index(name) for name in ANCHORS])
     near = records.where(is_anchor[records.item])
     for objects in (of, np.full(len(of), ANY)):
-        chosen = one_each(person, episodes.hashes, concept, objects)
+        chosen = representing(person, episodes.hashes, concept, objects)
         span, record = near.between(person[chosen], *_around(episodes.start[chosen], int(NEARNESS[-1])))
         at, item = chosen[span], near.item[record]
         far = np.searchsorted(NEARNESS, np.abs(near.day[record] - episodes.start[at]))
-        nearest = one_each(at, far.astype(np.uint64), item)
+        nearest = representing(at, far.astype(np.uint64), item)
         at, item, far = at[nearest], item[nearest], far[nearest]
-        put(found, NEAR, person[at], concept[at], objects[at], items.table[item], items.concept[item], far)
+        put_persons(found, NEAR, person[at], concept[at], objects[at], items.table[item], items.concept[item], far)
     links = read_links(site, episodes, keys, records, items)
     item = records.item[links.record]
-    put(found, JOINED_ITEM, person[links.episode], concept[links.episode], items.table[item], items.concept[item])
-    put(found, FIELD, person[links.episode], items.table[item], links.field)
+    put_persons(
+        found, JOINED_ITEM, person[links.episode], concept[links.episode], items.table[item], items.concept[item]
+    )
+    put_persons(found, FIELD, person[links.episode], items.table[item], links.field)
     return found
-
-
-def put(sums: Sums, statistic: str, person: npt.NDArray[np.integer], *key: npt.NDArray[np.integer]) -> None:
-    """Count the persons with each key."""
-    rows = counted(person, *key)[0]
-    cells, n = counted(*rows[:, 1:].T)
-    sums.put(statistic, cells, n)
 
 
 def _around(day: Int64s, reach: int) -> tuple[Int64s, Int64s]:

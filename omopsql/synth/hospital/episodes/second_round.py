@@ -11,13 +11,12 @@ import numpy.typing as npt
 from omopsql.udfs import courses as kernel
 from omopsql.udfs.courses import NO_DAY, OPEN
 
-from ..counting import counted, hashed
+from ..counting import counted, hashed, put_persons, representing
 from ..lives import Int64s, People
 from ..plan import Plan
 from ..reading import Site
 from ..release import DROP, POOL, Rule
 from ..sums import Sums
-from .first_round import put
 from .kinds import Kinds, decided
 from .source import (
     ANY,
@@ -27,7 +26,6 @@ from .source import (
     Links,
     Records,
     mixed,
-    one_each,
     read_episodes,
     read_links,
     read_records,
@@ -181,7 +179,7 @@ def _put_beginnings(sums: Sums, courses: _Courses) -> None:
         (of_parent, concept, of, state, np.minimum(before, 1), passed),
     )
     for rung, key in zip(RUNGS, keys, strict=True):
-        chosen = one_each(person[scope], hashes, *key)
+        chosen = representing(person[scope], hashes, *key)
         cells = [column[chosen] for column in key]
         sums.put(f"{CHANCE}{rung}", *_counted(cells))
         sums.put(f"{BEGUN}{rung}", *_counted([column[begun[chosen] > 0] for column in cells]))
@@ -198,19 +196,19 @@ def _put_lags(sums: Sums, courses: _Courses) -> None:
     lives = np.arange(len(courses.people))
     of_parent = courses.told(courses.kind_of_scope[parents])
     sums.put(SCOPE, *_counted([np.full(len(lives), LIFE), np.full(len(lives), LIFE)]))
-    put(sums, SCOPE, scope_person[parents], *of_parent)
+    put_persons(sums, SCOPE, scope_person[parents], *of_parent)
     of_scope = courses.kind_of_scope[courses.scope[known]]
-    put(sums, PAIR, person[known], *courses.told(of_scope), *courses.told(courses.kind[known]))
+    put_persons(sums, PAIR, person[known], *courses.told(of_scope), *courses.told(courses.kind[known]))
     chosen = np.zeros(len(scope_person), np.bool_)
     chosen[lives] = True
-    chosen[parents[one_each(scope_person[parents], courses.hashes[parents], *of_parent)]] = True
+    chosen[parents[representing(scope_person[parents], courses.hashes[parents], *of_parent)]] = True
     alone = known[courses.anchor[known] == NO_DAY]
     alone = alone[np.lexsort((start[alone], courses.kind[alone], courses.scope[alone]))]
     scope, kind = courses.scope[alone], courses.kind[alone]
     follows = np.zeros(len(alone), np.bool_)
     follows[1:] = (scope[1:] == scope[:-1]) & (kind[1:] == kind[:-1])
     counts = chosen[scope] & ~follows
-    put(
+    put_persons(
         sums,
         FIRST,
         person[alone][counts],
@@ -225,7 +223,7 @@ def _put_lags(sums: Sums, courses: _Courses) -> None:
     number = np.arange(len(alone)) - np.repeat(opens, np.diff(np.append(opens, len(alone)))) + 1
     another = np.append(follows[1:], False).astype(np.int64)
     key = (*courses.told(kind), np.minimum(number, kernel.MOST_BEFORE))
-    one = one_each(person[alone], courses.episodes.hashes[alone], *key)
+    one = representing(person[alone], courses.episodes.hashes[alone], *key)
     sums.put(MORE, *_counted([*(column[one] for column in key), another[one]]))
 
 
@@ -235,7 +233,7 @@ def _put_days(sums: Sums, statistic: str, courses: _Courses, episode: Int64s, da
     person, hashes = courses.episodes.person[episode], courses.episodes.hashes[episode]
     low = 0 if first != (BY_RECORD,) else None
     for objects in (of, np.full(len(of), ANY)):
-        chosen = one_each(person, hashes, concept, objects)
+        chosen = representing(person, hashes, concept, objects)
         heads = [np.full(len(chosen), number) for number in first]
         counts = days[chosen] if low is None else np.maximum(days[chosen], low)
         sums.put(statistic, *_counted([*heads, concept[chosen], objects[chosen], counts]))
@@ -253,16 +251,16 @@ def _put_ends(sums: Sums, courses: _Courses) -> None:
     died = (courses.people.death[person] >= 0).astype(np.int64)
     is_open = (end == OPEN).astype(np.int64)
     concept, of = courses.told(courses.kind)
-    one = known[one_each(person[known], episodes.hashes[known], concept[known], of[known], parents[known])]
+    one = known[representing(person[known], episodes.hashes[known], concept[known], of[known], parents[known])]
     sums.put(GOES_ON, *_counted([column[one] for column in (concept, of, parents, left, died, is_open)]))
     for objects in (of, np.full(len(of), ANY)):
-        one = known[one_each(person[known], episodes.hashes[known], concept[known], objects[known], parents[known])]
+        one = known[representing(person[known], episodes.hashes[known], concept[known], objects[known], parents[known])]
         sums.put(GOES_ON_KIND, *_counted([column[one] for column in (concept, objects, parents, is_open)]))
     ended = known[is_open[known] == 0]
     is_cut = (end[ended] == limit[ended]) & _shortest(courses, ended)
     child = ended[(parents[ended] == 1) & (is_cut | (end[ended] > limit[ended]))]
     of_parent, _ = courses.told(courses.kind_of_scope[courses.scope[child]])
-    one = one_each(person[child], episodes.hashes[child], of_parent, concept[child])
+    one = representing(person[child], episodes.hashes[child], of_parent, concept[child])
     sums.put(OUTLASTS, *_counted([of_parent[one], concept[child][one], (end > limit)[child][one].astype(np.int64)]))
     _put_days(sums, LENGTH, courses, ended, (end - start)[ended])
     _put_runs(sums, courses, ended)
@@ -310,7 +308,7 @@ def _put_numbers(sums: Sums, courses: _Courses) -> None:
     ordinal[order] = ordinals(scope[order], concept[order])
     number = episodes.number[known]
     state = np.where(number < 0, UNSAID, np.where(number == ordinal, IN_ORDER, OTHERWISE))
-    one = one_each(episodes.person[known], episodes.hashes[known], concept)
+    one = representing(episodes.person[known], episodes.hashes[known], concept)
     sums.put(NUMBERED, *_counted([concept[one], state[one]]))
 
 
@@ -338,7 +336,7 @@ def _put_links(sums: Sums, courses: _Courses, records: Records, links: Links, pl
     concept, of = courses.told(courses.kind[episode])
     table, items = plan.items.table[item].astype(np.int64), plan.items.concept[item]
     for objects in (of, np.full(len(of), ANY)):
-        one = one_each(episodes.person[episode], hashes, concept, objects, zone, item)
+        one = representing(episodes.person[episode], hashes, concept, objects, zone, item)
         cells = [column[one] for column in (concept, objects, zone, table, items)]
         sums.put(PRESENT, *_counted(cells))
         sums.put(JOINED, *_counted([column[is_linked[one]] for column in cells]))

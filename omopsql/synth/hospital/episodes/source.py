@@ -145,15 +145,6 @@ def _rooted(parent: Int64s) -> Int64s:
     return np.where(known, parent, -1)
 
 
-def depths(parent: Int64s) -> Int64s:
-    """How many levels of parents each episode has."""
-    depth, at = np.zeros(len(parent), np.int64), parent.copy()
-    while (at >= 0).any():
-        depth += at >= 0
-        at = np.where(at >= 0, parent[at], -1)
-    return depth
-
-
 def read_records(site: Site, items: Items, tables: tuple[str, ...]) -> Records:
     """Read the records of some tables that are items."""
     parts = [site.keyed(name, items) for name in tables if site.has(name)]
@@ -215,19 +206,6 @@ def _tables_of(site: Site, field: Int64s) -> Int64s:
     distinct, place = np.unique(field, return_inverse=True)
     known |= {concept: names[name] for concept, name in site.named(distinct[distinct > 0], list(names))}
     return np.array([known.get(concept, -1) for concept in distinct.tolist()], np.int64)[place.reshape(-1)]
-
-
-def one_each(person: npt.NDArray[np.integer], hashes: npt.NDArray[np.uint64], *key: npt.NDArray[np.integer]) -> Int64s:
-    """The place of one row of each person and key, chosen by its hash."""
-    of_key = np.zeros(len(person), np.int64)
-    for column in key:
-        _, codes = np.unique(column, return_inverse=True)
-        _, of_key = np.unique(of_key * (codes.max(initial=0) + 1) + codes.reshape(-1), return_inverse=True)
-        of_key = of_key.reshape(-1)
-    order = np.lexsort((hashes, of_key, person))
-    is_first = np.ones(len(order), np.bool_)
-    is_first[1:] = (person[order][1:] != person[order][:-1]) | (of_key[order][1:] != of_key[order][:-1])
-    return np.sort(order[is_first])
 
 
 def mixed(hashes: npt.NDArray[np.uint64], *said: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
