@@ -7,6 +7,7 @@ number in its table fixes, so any column of any record can be drawn alone.
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .draw import entry_of
 from .philox import uniform_52
 from .stream import mixed
@@ -42,7 +43,7 @@ def uniform_at(state, place):
     return uniform_52(word >> _32, word & _LOW)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def number_within(offsets, places):
     """Number the records of each person from 0; ``offsets`` say where each person's begin."""
     for i in range(offsets.size - 1):
@@ -50,7 +51,7 @@ def number_within(offsets, places):
             places[row] = row - offsets[i]
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def draw_cells(starts, cumulative, groups, states, person, places, draw, cells):
     """Draw an entry of each record's group; -1 where the group is -1 or has no entry.
 
@@ -65,7 +66,7 @@ def draw_cells(starts, cumulative, groups, states, person, places, draw, cells):
         cells[row] = entry_of(cumulative, starts[group], starts[group + 1], u)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def draw_within(low, high, bins, states, person, places, draw, values):
     """Draw a whole number in each record's bin, both ends included. Records without a bin (-1) keep their value."""
     for row in range(bins.size):
@@ -76,7 +77,7 @@ def draw_within(low, high, bins, states, person, places, draw, values):
             values[row] = low[at] + min(np.int64(u * span), span - 1)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def uniforms_at(states, person, places, drawn):
     """Fill each row of ``drawn`` with the first random numbers at its place."""
     for row in range(person.size):

@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
+
 SEGMENT = ("series", "first", "end", "count", "exposure", "dispersion", "evidence", "p_value")
 _DECAY = math.sqrt(0.5)  # each layer of intervals is that much shorter than the one before
 _LEAST_DISPERSION_MONTHS = 12
@@ -48,7 +50,7 @@ def seeded_intervals(months):
     return intervals[:found].copy()
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def _divergence(count, expected):
     """Return count log(count / expected) - (count - expected), without loss where the two are nearly the same."""
     if not count > 0.0:
@@ -59,7 +61,7 @@ def _divergence(count, expected):
     return expected * ((1.0 + apart) * math.log1p(apart) - apart)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def gain(count_before, exposure_before, count_after, exposure_after):
     """Return how much more log likelihood two Poisson rates have than one."""
     rate = (count_before + count_after) / (exposure_before + exposure_after)
@@ -69,7 +71,7 @@ def gain(count_before, exposure_before, count_after, exposure_after):
     return max(found, 0.0)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def best_split(counted, exposed, begin, end):
     """Find the split of the months begin..end-1 that gains most: (gain, place).
 
@@ -173,7 +175,7 @@ def running(values):
     return sums
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def _keep_apart(places, counted, exposed):
     """Put each break where it gains most between its neighbours."""
     months = counted.size - 1

@@ -9,6 +9,7 @@ be labels beside numbers) has two latents: the gate decides whether there is a v
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .draw import draw_cell, value_in_cell
 from .layout import COLUMNS, JOINT, LABEL_SLOT, MISSING, NUMBER_SLOT, NUMBERS, RECORD, RECORDS, VALUES
 from .normal import norm_cdf, norm_ppf
@@ -40,7 +41,7 @@ _CANDIDATE_DIMENSIONS = 1 << 20  # dimensions below are the latents', those abov
 _SMALLEST_UNIFORM, _LARGEST_UNIFORM = 2.0**-53, 1.0 - 2.0**-53
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def guide_table(edges, guide):
     """Fill ``guide``: where the search in rising ``edges`` may begin, for equal steps from the first to the last.
 
@@ -86,7 +87,7 @@ def _draw_normals(seed, first, rows, normals):
             fill_ppf(uniforms[k], normals[4 * group + k], rows)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _correlate(reals, factor, latents, rows, normals):
     """Multiply by the Cholesky factor, in place: the last latent first, so that none is needed once it has changed."""
     for k in range(latents - 1, -1, -1):
@@ -101,7 +102,7 @@ def _correlate(reals, factor, latents, rows, normals):
                     normals[k, i] += weight * normals[j, i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _decide(ints, reals, latent, rows, strata, z, at, position):
     """Find which of the latent's cells each row's ``z`` falls in, and the position inside it."""
     record = ints[ints[JOINT] + LATENT_RECORDS] + latent * LATENT_RECORD
@@ -123,7 +124,7 @@ def _decide(ints, reals, latent, rows, strata, z, at, position):
             position[i] = _position(reals[edges + found], reals[edges + found + 1], x)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _find_cells(ints, reals, column, rows, strata, normals, apart, cells, positions):
     """Find a column's cell in each row, and the position of the value inside it."""
     value, value_cells = ints[column + VALUE], ints[column + VALUE_CELLS]
@@ -161,7 +162,7 @@ def _truncated_normal(low, high, uniform):
     return 0.0, 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _draw_bounded(ints, reals, seed, row, dimension, stratum, draws):
     """Draw the first latents one after another, each inside its bounds; return how likely the bounds were.
 
@@ -212,7 +213,7 @@ def _condition(ints, reals, seed, first, rows, normals, strata):
                     normals[k, i] = draws[k]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _put_cells(ints, reals, record, rows, cells, positions, start, out):
     """Write a column's cells as ``put_cell`` does, its words read once: twelve times as fast."""
     numbers, missing, values = ints[record + NUMBERS], ints[record + MISSING], ints[record + VALUES]

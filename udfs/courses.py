@@ -10,6 +10,7 @@ the same days.
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .stream import uniform
 
 OPEN = 2**31 - 1  # the end of an episode that goes on
@@ -100,7 +101,7 @@ def _state(day, covered, last_child):
     return 2 * (day <= covered) + (day <= last_child)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def runs(person, kind, first, last, records, of_item, last_day, longest):
     """Find the last record of each episode that could have begun it, and the longest time between two of these."""
     record_starts, record_day, record_item = records
@@ -222,7 +223,7 @@ def begun(scopes, records, of_item, kinds, chances, later, ends, made):
     return rows
 
 
-@njit(nogil=True)
+@borrowing
 def _end(
     state, kind, begins, last, scope_last, life, parent, parent_open, dies, outlasts, length, tail, pause,
     goes_on, edges,
@@ -241,7 +242,7 @@ def _end(
     return state, end if u < outlasts else min(end, scope_last)
 
 
-@njit(nogil=True)
+@borrowing
 def _drawn(histograms, kind, most, state):
     """Draw a number of days of a kind, ``most`` at most; 0 where nothing is known."""
     starts, low, high, n = histograms
@@ -267,7 +268,7 @@ def _share(low, high, most):
     return max(min(high, most) - low + 1, 0) / (high - low + 1)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def joined(person, places, states, chance, taken):
     """Draw whether each pair of an episode and a record belong together; ``places`` number a person's pairs."""
     for pair in range(person.size):

@@ -7,8 +7,10 @@ Statistical Association 72 (1977) 557-565.
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@borrowing(cache=True, error_model="numpy")
 def _add(hazard, row, whole, first, second):
     """Add a row to the sums over those at risk: of the hazard, and of its first and second moments."""
     for j in range(row.size):

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .copula import fill_copula
 from .draw import draw_cell
 from .layout import (
@@ -26,7 +27,7 @@ from .tree import fill_tree
 _PART_STREAM = 4  # Philox streams 0 to 3 belong to cells and lives
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def fill_independent(ints, reals, seed, first, out):
     """Draw every column from its own margin."""
     for j in range(ints[COLUMNS]):
@@ -49,7 +50,7 @@ def _fill_part(ints, reals, seed, first, out):
         fill_independent(ints, reals, seed, first, out)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _part_of(ints, reals, seed, row):
     """Draw the part of a mixture that a row belongs to."""
     parts, records = ints[COLUMNS], ints[RECORDS]

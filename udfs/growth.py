@@ -8,6 +8,8 @@ import math
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
+
 MOST_CODES = 64  # codes of a column that may stand in a split: one bit each
 MOST_BINS = 32  # bins of the column that the tree predicts
 _ROUNDS = 6
@@ -16,7 +18,7 @@ _ONE, _LEFT, _COLUMN = np.uint64(1), np.uint64(8), np.uint64(0xFF)
 _NOMINAL_COST = 0.7  # about log 2: each code of a nominal column is one more choice of side
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def pair_counts(bins, first, second, table):
     """Add the contingency counts of two columns of ``bins`` (columns, rows) to ``table``."""
     for row in range(bins.shape[1]):
@@ -32,7 +34,7 @@ def entropy_terms(rows):
     return terms
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def _group_bins(count, ordered, least, group):
     """Group a node's bins so that cuts are judged on full groups; return how many groups there are.
 
@@ -93,7 +95,7 @@ def _order_codes(table, codes, groups, total, ordered):
     return np.argsort(code_score, kind="mergesort")
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def _best_cut(table, codes, groups, total, count, order, least, terms, left):
     """Find the cut of the ordered codes that gains most likelihood: (gain, its position, cuts tried, codes present)."""
     rows = 0

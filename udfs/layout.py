@@ -7,6 +7,7 @@ table has the same offset in both.
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .draw import value_in_cell
 
 # Header: the method, how many learned columns, where their records begin, where the method's own tables begin, and
@@ -39,7 +40,7 @@ def put_cell(ints, reals, record, cell, u, row, out):
         out[ints[record + LABEL_SLOT], row] = label
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def put_cells(ints, reals, record, cells, places, start, size, out):
     """Write the contents of ``size`` cells of one column into rows ``start``, ``start + 1``, ... of its slots.
 

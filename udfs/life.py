@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .life_companions import allowed, companions, mark_had, meets, same_age, taken_over
 from .life_days import chain, in_phase, on_visits, scattered
 from .life_streams import walk
@@ -23,12 +24,12 @@ _STEPS_OF_NORMAL = 256
 _NORMAL_ABOVE = np.append([norm_ppf(k / _STEPS_OF_NORMAL) for k in range(1, _STEPS_OF_NORMAL)], np.inf)
 
 
-@njit(nogil=True)
+@borrowing
 def _life(tables, seed, people, p, work):
     """Fill ``work`` with the episodes of person ``p`` of ``people``; return how many."""
     variants, presence, times = tables.variants, tables.presence, tables.times
     first_day, last_day = people.first_day[p], people.last_day[p]
-    item, day, mask, pos, n, has, has_item, common, used, taken = work
+    item, day, mask, pos, n, has, has_item, common, used, taken, spare = work
     state = start(seed, people.number[p], LAYER)
     common[:] = 0.0
     for k in range(len(presence.loadings)):
@@ -42,7 +43,7 @@ def _life(tables, seed, people, p, work):
     state, at = walk(
         tables.streams, variants, presence, people.born[p], first_day, last_day, state, item, day, mask, has_item
     )
-    _by_driver(item, day, mask, at, pos, n)
+    _by_driver(item, day, mask, at, pos, n, spare)
     for k in range(at):
         has[item[k]] = True
     first_visit = visits = at
@@ -63,7 +64,7 @@ def _life(tables, seed, people, p, work):
         if count <= 0:
             continue
         if times.is_regular[x]:
-            state, count = chain(times, x, count, first_day, last_day, state, day, at, pos, n)
+            state, count = chain(times, x, count, first_day, last_day, state, day, at, pos, n, spare[0])
             if times.host[x] >= 0:
                 state, u = uniform(state)
                 if u < times.hosted[x]:
@@ -115,15 +116,20 @@ def _upper(z):
     return 0.5 * math.erfc(z / 1.4142135623730951)
 
 
-@njit(nogil=True)
-def _by_driver(item, day, mask, episodes, pos, n):
-    """Sort episodes so that those of a driver stand together; tell where, and how many."""
-    order = np.argsort(item[:episodes], kind="mergesort")
-    item[:episodes], day[:episodes] = item[:episodes][order], day[:episodes][order]
-    mask[:episodes] = mask[:episodes][order]
-    for k in range(episodes - 1, -1, -1):
-        pos[item[k]] = k
+@borrowing
+def _by_driver(item, day, mask, episodes, pos, n, spare):
+    """Put episodes so that those of a driver stand together, in their order; tell where, and how many."""
+    for k in range(episodes):
         n[item[k]] += 1
+        spare[0, k], spare[1, k], spare[2, k] = item[k], day[k], mask[k]
+    end = 0
+    for x in range(len(n)):
+        end += n[x]
+        pos[x] = end
+    for k in range(episodes - 1, -1, -1):
+        x = spare[0, k]
+        pos[x] -= 1
+        item[pos[x]], day[pos[x]], mask[pos[x]] = x, spare[1, k], spare[2, k]
 
 
 @njit(nogil=True, cache=True)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .stream import below, uniform
 
 _FREE = -1  # a variant whose companions are drawn one by one
@@ -42,7 +43,7 @@ def same_age(variants, day, other):
     return np.searchsorted(variants.ages, day, side="right") == np.searchsorted(variants.ages, other, side="right")
 
 
-@njit(nogil=True)
+@borrowing
 def taken_over(variants, x, before, mask, state):
     """Take companions over from the episode before, each as often as persons keep it; they keep them together.
 
@@ -59,7 +60,7 @@ def taken_over(variants, x, before, mask, state):
     return state, mask
 
 
-@njit(nogil=True)
+@borrowing
 def _free(variants, x, age, state):
     """Draw companions one by one, from any of them on; none that never meets one that is there."""
     mask = np.int64(0)
@@ -74,7 +75,7 @@ def _free(variants, x, age, state):
     return state, mask
 
 
-@njit(nogil=True)
+@borrowing
 def fits(variants, driver, mask, x):
     """Whether item x is ever met on a day with all companions of an episode."""
     first = variants.companions_of[driver]
@@ -84,7 +85,7 @@ def fits(variants, driver, mask, x):
     return True
 
 
-@njit(nogil=True)
+@borrowing
 def meets(offsets, others, item, has_item):
     """Whether a person has any of the other items that an item excludes."""
     found = False
@@ -93,7 +94,7 @@ def meets(offsets, others, item, has_item):
     return found
 
 
-@njit(nogil=True)
+@borrowing
 def allowed(variants, presence, x, mask, has_item):
     """The companions of a mask that nothing which the person has excludes."""
     first = variants.companions_of[x]

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .life_companions import fits
 from .stream import below, uniform
 
@@ -10,7 +11,7 @@ _TRIES, _TRIGGER_TRIES, _CHAIN_TRIES = 6, 6, 20
 _PHASE = 200  # days by which a rhythm is moved to be in phase with another, at most
 
 
-@njit(nogil=True)
+@borrowing
 def drawn(bins, row, least, most, state):
     """Draw a whole number from a row of bins, between ``least`` and ``most``; evenly there when no bin fits."""
     a, b = bins.offsets[row], bins.offsets[row + 1]
@@ -50,11 +51,10 @@ def _class(times):
 
 
 @njit(nogil=True, inline="always")
-def chain(times, x, count, first_day, last_day, state, day, at, pos, n):
+def chain(times, x, count, first_day, last_day, state, day, at, pos, n, gaps):
     """Place a driver with a rhythm: a first day, then gap after gap; return how many fit."""
     row = x * 4 + _class(count)
     total = 0
-    gaps = np.empty(count, np.int64)
     for _ in range(_CHAIN_TRIES):
         total = 0
         for j in range(count - 1):
@@ -90,7 +90,7 @@ def chain(times, x, count, first_day, last_day, state, day, at, pos, n):
     return state, count
 
 
-@njit(nogil=True)
+@borrowing
 def in_phase(variants, host, first_day, last_day, item, day, mask, at, count):
     """Move a chain of days as a whole, by as little as needed, so that one is a day of the host's."""
     least = np.int64(_PHASE)
@@ -106,7 +106,7 @@ def in_phase(variants, host, first_day, last_day, item, day, mask, at, count):
             day[at + j] += least
 
 
-@njit(nogil=True)
+@borrowing
 def on_visits(times, x, first_visit, visits, item, day, at, count, taken, state):
     """Move the days of driver x to visits of kinds that it happens on, the nearest, each once; return how many stay.
 
@@ -156,7 +156,7 @@ def scattered(times, variants, x, count, first_day, last_day, state, day, mask, 
     return state
 
 
-@njit(nogil=True)
+@borrowing
 def _triggered(times, variants, x, last_day, state, day, mask, pos, n, used):
     """A day that a trigger of driver x gives, -1 for none. ``used`` marks the parents' episodes that are spent."""
     for k in range(times.trigger.shape[1]):

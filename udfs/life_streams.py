@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .life_companions import allowed, mark_had, meets
 from .life_tables import EPISODES, STEPS
 from .stream import below, mixed, uniform
@@ -11,7 +12,7 @@ _NONE = -1
 _INFANT, _MONTHS, _OLDEST = 730, 61, 127
 
 
-@njit(nogil=True)
+@borrowing
 def walk(streams, variants, presence, born, first_day, last_day, state, item, day, mask, has_item):
     """Walk through all streams; return the state of chance and the number of episodes."""
     at = 0
@@ -41,7 +42,7 @@ def walk(streams, variants, presence, born, first_day, last_day, state, item, da
     return state, at
 
 
-@njit(nogil=True)
+@borrowing
 def _state_of(streams, stream, doses, last, last_mask, day, birth):
     """The finest state that is known, -1 for none."""
     age = day // _MONTHS if day < _INFANT else min(10 + day // 365, _OLDEST)
@@ -58,7 +59,7 @@ def _state_of(streams, stream, doses, last, last_mask, day, birth):
     return -1
 
 
-@njit(nogil=True)
+@borrowing
 def _with_dose(dosed, variants, doses, driver, mask):
     for number in range(len(dosed)):
         member = dosed[number]
@@ -71,7 +72,7 @@ def _with_dose(dosed, variants, doses, driver, mask):
     return doses
 
 
-@njit(nogil=True)
+@borrowing
 def state_hash(stream, level, doses, last, last_mask, age, birth):
     """Hash of a state of a stream."""
     word = np.uint64(0x9E3779B97F4A7C15)

@@ -125,6 +125,7 @@ class Work(NamedTuple):
     common: np.ndarray
     used: np.ndarray
     taken: np.ndarray
+    spare: np.ndarray
 
 
 @njit(nogil=True)
@@ -142,4 +143,5 @@ def work_for(tables):
         np.empty(items, np.float64),
         np.zeros((tables.times.trigger.shape[1], max(most, STEPS) + 1), np.bool_),
         np.empty(EPISODES + most, np.int64),
+        np.empty((3, EPISODES + most), np.int64),
     )

@@ -9,6 +9,8 @@ import math
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
+
 _POINTS = 1024  # of a block: their coordinates stay in the cache
 _TERMS = 4  # of a product that are added up together
 _FLAGS = 8  # that are looked at together
@@ -100,7 +102,7 @@ def _single(rows, centre):
     return single, lengths
 
 
-@njit(nogil=True)
+@borrowing
 def _slack(dimensions, of_left, of_right):
     """How far a square in single precision may be from the true one, for each row on the left."""
     widest = 0.0
@@ -110,7 +112,7 @@ def _slack(dimensions, of_left, of_right):
     return 4 * (dimensions + 8) * _ROUNDING * (of_left + widest)
 
 
-@njit(nogil=True)
+@borrowing
 def _multiply(row, block, shifts, limit, products, is_near):
     """Write shift - 2 row·column for each column of a block, and whether it may be below the limit."""
     size = block.shape[1]
@@ -126,7 +128,7 @@ def _multiply(row, block, shifts, limit, products, is_near):
         is_near[j] = not products[j] > limit
 
 
-@njit(nogil=True)
+@borrowing
 def _take(query, points, own, products, is_near, beyond, first, squares, places):
     """Take those points of a block that are nearer to a query than the k-th of those found."""
     eights = is_near.view(np.uint64)
@@ -143,7 +145,7 @@ def _take(query, points, own, products, is_near, beyond, first, squares, places)
                 limit = np.float32(squares[-1] - beyond)
 
 
-@njit(nogil=True)
+@borrowing
 def _count(query, points, squares, is_near, held):
     """Count the balls of a block that hold a query."""
     eights = is_near.view(np.uint64)
@@ -160,7 +162,7 @@ def _count(query, points, squares, is_near, held):
                     held[ball] += 1
 
 
-@njit(nogil=True)
+@borrowing
 def _square(a, b, limit):
     """The squared distance; or, beyond the limit, a part of it."""
     total = 0.0
@@ -172,7 +174,7 @@ def _square(a, b, limit):
     return total
 
 
-@njit(nogil=True)
+@borrowing
 def _insert(squares, places, square, place):
     at = len(squares) - 1
     while at > 0 and (square < squares[at - 1] or places[at - 1] < 0):

@@ -6,6 +6,7 @@ Each function expands in a Taylor series about the nearest point of an equal gri
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .normal import norm_cdf, norm_pdf, norm_ppf
 
 _REACH = 8.0  # beyond it, the cumulative probability is 0 or 1 to the last bit but a few
@@ -45,7 +46,7 @@ def _central_ppf(p):
     return z + h * (1.0 + h * (0.5 * z + third))
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def fill_ppf(p, z, rows):
     """Fill ``z[:rows]`` with the standard normal quantiles of ``p``, strictly between 0 and 1; error below 1e-10.
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
+
 
 @njit(nogil=True, cache=True)
 def same_day(offsets, item, t, items):
@@ -50,7 +52,7 @@ def transitions(offsets, item, t, items, horizon):
     return records, persons
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def _day_start(t, start, end):
     """Where the last day before ``end`` begins."""
     day = end - 1
@@ -59,7 +61,7 @@ def _day_start(t, start, end):
     return day
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def _remember(item, day, following, seen, known):
     """Set the next day of the items; add new ones to the ``known`` first of ``seen`` and return how many those are."""
     for one in item:

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _GOLDEN = 0.6180339887498949
 _FURTHEST = 2.6  # inverse hyperbolic tangent of a correlation of .99
@@ -17,7 +19,7 @@ def _upper(x):
     return 0.5 * math.erfc(x / 1.4142135623730951)
 
 
-@njit(nogil=True)
+@borrowing
 def both_above(h, k, correlation):
     """P(X > h, Y > k) of two standard normals.
 
@@ -59,7 +61,7 @@ def tetrachoric(threshold, persons, both, least, prior):
     return correlation, trust
 
 
-@njit(nogil=True)
+@borrowing
 def _fitted(threshold, persons, observed, all_persons, prior, c, d):
     """Golden section search for the inverse tangent of the correlation."""
     low, high = -_FURTHEST, _FURTHEST
@@ -78,7 +80,7 @@ def _fitted(threshold, persons, observed, all_persons, prior, c, d):
     return (low + high) / 2
 
 
-@njit(nogil=True)
+@borrowing
 def _posterior(threshold, persons, observed, all_persons, prior, c, d, z):
     expected = 0.0
     r = math.tanh(z)

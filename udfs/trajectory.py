@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .normal import norm_cdf, norm_ppf
 from .stream import below, mixed, normal, start, uniform
 
@@ -106,7 +107,7 @@ def _row(upto, begin, end, u):
     return begin
 
 
-@njit(nogil=True)
+@borrowing
 def _draw(bins, histogram, u):
     """The place at cumulative probability ``u``: between the low end of a bin and its high end + 1."""
     begin = bins.starts[histogram]
@@ -125,7 +126,7 @@ def tilted(u, tilt):
     return (math.sqrt(rest * rest + 4.0 * tilt * u) - rest) / (2.0 * tilt)
 
 
-@njit(nogil=True)
+@borrowing
 def _normal_of(bins, histogram, at, u):
     """A normal number for what lies in bin ``at``, spread by ``u`` inside it."""
     begin, end = bins.starts[histogram], bins.starts[histogram + 1]
@@ -197,7 +198,7 @@ def fill_counts(bins, counts, seed, numbers, ordinals, strata, given, normals, f
                 found[stay, one] = math.floor(_draw(bins, counts.count[strata[stay], one], u))
 
 
-@njit(nogil=True)
+@borrowing
 def _fit_in(minute, held, count, reach, state):
     """Bring sorted moments to exactly ``count``: leave some out, or put some into wide gaps.
 
@@ -229,7 +230,7 @@ def _fit_in(minute, held, count, reach, state):
     return state
 
 
-@njit(nogil=True)
+@borrowing
 def _chain(bins, times, one, band, count, reach, minute, trial, state):
     """Moments that follow each other by gaps: the try of several that comes nearest to ``count``."""
     closest, held = 1 << 40, 0
@@ -254,7 +255,7 @@ def _chain(bins, times, one, band, count, reach, minute, trial, state):
     return _fit_in(minute, held, count, reach, state)
 
 
-@njit(nogil=True)
+@borrowing
 def _beside(bins, times, one, band, others, reach, state):
     """A moment at a usual gap from one of ``others``, before or after it; anywhere when there is no such place."""
     for _ in range(_TRIES if others.size > 0 and times.opening[one, band] >= 0 else 0):
@@ -270,7 +271,7 @@ def _beside(bins, times, one, band, others, reach, state):
     return below(state, reach)
 
 
-@njit(nogil=True)
+@borrowing
 def _follow(bins, times, one, band, others, count, reach, minute, trial, state):
     """Moments taken from the parent's (``others``), passing over some; the rest anywhere."""
     inside = 0
@@ -385,7 +386,7 @@ def _distance(bins, histogram, u):
     return math.copysign(_SMALLEST * 2.0 ** (abs(at) / _PER_DOUBLING), at)
 
 
-@njit(nogil=True)
+@borrowing
 def _settle(bins, paths, one, described, minute, level):
     """Give a path the mean, trend and spread that its normal numbers (``described``) say."""
     count = level.size
@@ -423,7 +424,7 @@ def _settle(bins, paths, one, described, minute, level):
         level[i] = mean + spread * (line * (minute[i] - time) + around * level[i])
 
 
-@njit(nogil=True)
+@borrowing
 def _value(outlets, one, level, u):
     """The value at a level: the cell that holds it, and its place there."""
     begin, end = outlets.starts[one], outlets.starts[one + 1]
@@ -517,7 +518,7 @@ def fill_values(
             value[i] = _value(outlets, series[i], level[i], u)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def fill_uniforms(seed, numbers, ordinals, found):
     """Draw a row of uniform numbers for each stay of a person."""
     for stay in range(numbers.size):
@@ -570,7 +571,7 @@ def fill_sparse(first, upto, outlets, share, factor, seed, numbers, offsets, ite
             value[event] = _number(code, place - code, outlets.scale[one])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def fill_ways(hashes, first, opening, start_of, following, seed, numbers, person, series, way):
     """Say in which way values are told, which stand in the order of person, series and time.
 

@@ -7,6 +7,7 @@ codes that go left, and (left child, leaf number, feature) in 32, 24 and 8 bits.
 import numpy as np
 from numba import njit
 
+from .borrowing import borrowing
 from .draw import alias_table
 from .layout import COLUMNS, GIVEN, JOINT, RECORD, RECORDS, put_cell, put_cells
 from .philox import philox_words, uniform_32
@@ -82,7 +83,7 @@ def _uniforms(first, second):
     return bin_, cell, place
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _fill_block(ints, reals, seed, first, start, size, room, out):
     """Write ``size`` rows of ``out`` from ``start``. One Philox call serves two columns."""
     codes, node, cells, bin_draw, cell_draw, places, kept = room
@@ -115,11 +116,12 @@ def _fill_block(ints, reals, seed, first, start, size, room, out):
             cells[i] = cell
             codes[column, i] = np.uint8(ints[code_table + cell])
         if ints[tree + KEPT] != 0:
-            kept[column, :size] = cells[:size]
+            for i in range(size):
+                kept[column, i] = cells[i]
         put_cells(ints, reals, ints[RECORDS] + column * RECORD, cells, places[half], start, size, out)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@borrowing(cache=True, error_model="numpy")
 def _draw_candidate(ints, reals, seed, row, candidate, codes, cells, places):
     """Draw one row with the given cells put in place; return how likely those cells are in their contexts."""
     likelihood = 1.0

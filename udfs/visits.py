@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from .attributes import uniform_at
+from .borrowing import borrowing
 from .draw import entry_of
 from .stream import start
 
@@ -18,7 +19,7 @@ _REPEATS = 1 << 10  # places of a day
 REPEAT, LINK, STAY, REACH, TOLD, START, LAST = range(7)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def start_streams(seed, numbers, layer, states):
     """Write the state with which each person's stream of a layer begins."""
     for i in range(numbers.size):
@@ -56,7 +57,7 @@ def band_of(days, edges):
     return band
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def open_visits(offsets, item, day, visit_of, needs, links, repeats, bands, states, made, kind):
     """Tell for each event how many visits it opens (``made``) and of which kind.
 
@@ -85,7 +86,7 @@ def open_visits(offsets, item, day, visit_of, needs, links, repeats, bands, stat
             row = last
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def fill_visits(
     offsets, day, made, kind, limit, died, edges, stays, reaches, told, starts_at, spans, ends_at, states, visits
 ):
@@ -134,7 +135,7 @@ def _minutes(how, of, is_one_day, starts_at, spans, ends_at, state, place):
     return first, last
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def link_events(
     offsets, item, day, made, visit_of, visit_offsets, visits, links, repeats, bands, edges, states, records
 ):
@@ -203,7 +204,7 @@ def _visit_of_kind(kinds, first, last, kind):
     return -1
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def fill_records(
     offsets, item, day, episode, of_event, count, visit_of, visit_offsets, visits, lags, bands, edges, states, records
 ):
@@ -229,7 +230,7 @@ def fill_records(
                 at += 1
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def count_details(kinds, details, states, visit_offsets, count):
     """Tell how many details each visit has."""
     for person in range(visit_offsets.size - 1):
@@ -238,7 +239,7 @@ def count_details(kinds, details, states, visit_offsets, count):
             count[visit] = _number(details, kinds[visit], u, 0)
 
 
-@njit(nogil=True, cache=True)
+@borrowing(cache=True)
 def fill_details(kinds, start, stop, count, follows, waits, lengths, states, visit_offsets, details):
     """Write each visit's details: kind, first and last day, and whether it lasts as long as the visit.
 
