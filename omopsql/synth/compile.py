@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from omopsql.threads import on_one_thread
 from omopsql.transport.generator import Generator
 from omopsql.udfs import layout
 from omopsql.udfs.flat import fill_table
@@ -55,6 +56,7 @@ _METHODS: dict[str, tuple[int, Callable[[Model, Arrays, dict[int, int]], int]]] 
 }
 
 
+@on_one_thread
 def compile_model(model: Model, given: dict[int, int] | None = None) -> Generator:
     """Compile a model to a generator. The slots stand in the order of the learned columns.
 
@@ -88,6 +90,7 @@ def _finished(
     return Generator(ints, reals, tuple(slots), fill_table)
 
 
+@on_one_thread
 def compile_cells(model: Model) -> Generator:
     """Compile a model to a generator of cells: one slot a learned column, which holds the number of its cell."""
     arrays = Arrays()

@@ -13,6 +13,7 @@ from omopsql.publish.policy import Policy
 from omopsql.publish.policy.rules import type_without_values
 from omopsql.registry import Options
 from omopsql.relation import resolve
+from omopsql.threads import on_one_thread
 
 from . import columns as c
 from .choose import fit_joint
@@ -80,11 +81,13 @@ class Round:
             raise OmopsqlError("margins_only asks for margins, and margins gives them; say one of both")
 
 
+@on_one_thread
 def fit(cursor: duckdb.DuckDBPyConnection, source: str, asked: Asked) -> Model:
     """Fit a model on a connection of its own. Raises OmopsqlError when there is too little to learn from."""
     return _fit(cursor, source, asked) if asked.policy is None else _fit_under(asked.policy, cursor, source, asked)
 
 
+@on_one_thread
 def fit_round(cursor: duckdb.DuckDBPyConnection, source: str, asked: Asked, of: Round) -> pa.Table:
     """Count a round of a source: exact sums, to be added to those of other sites.
 

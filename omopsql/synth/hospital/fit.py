@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
 from omopsql.publish.policy.rules import Policy
+from omopsql.threads import on_one_thread
 
 from . import attributes, costs, episodes, payers, people, periods, values
 from . import plan as decisions
@@ -33,6 +34,7 @@ COUNTED_BY = "counted by"  # the statistic that names the exact margins by which
 _ROUNDED = [of for room in (people, periods, attributes, episodes, payers, costs) for of in room.ROUNDED]
 
 
+@on_one_thread
 def fit(
     cursor: duckdb.DuckDBPyConnection,
     cdm: str,

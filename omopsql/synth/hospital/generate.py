@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from omopsql.errors import OmopsqlError
+from omopsql.threads import on_one_thread
 
 from . import events, people, periods, values, visits
 from .fit import plan_of
@@ -24,6 +25,7 @@ from .sums import Header, Sums
 class Hospital:
     """A model, compiled to arrays. ``models`` holds those of each layer by its name."""
 
+    @on_one_thread
     def __init__(self, table: pa.Table, name: str = "the model") -> None:
         """Compile the model's table. Raises OmopsqlError when it is none, or holds sums that may not be released."""
         self.sums = Sums.from_table(table, name)

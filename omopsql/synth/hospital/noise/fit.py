@@ -14,6 +14,7 @@ from omopsql.errors import OmopsqlError
 from omopsql.noise.asked import Noise
 from omopsql.noise.mechanism import Account
 from omopsql.publish.policy.rules import Policy
+from omopsql.threads import on_one_thread
 
 from .. import plan as decisions
 from ..fit import fingerprint, first_round, plan_of, second_round
@@ -67,6 +68,7 @@ class Protection:
         )
 
 
+@on_one_thread
 def fit_with_noise(
     cursor: duckdb.DuckDBPyConnection,
     cdm: str,
@@ -86,6 +88,7 @@ def fit_with_noise(
     return finished(margins, Sums.merged([sums, ledger(account)]), header), site.said
 
 
+@on_one_thread
 def fit_round_with_noise(
     cursor: duckdb.DuckDBPyConnection,
     cdm: str,
