@@ -50,7 +50,7 @@ def seeded_intervals(months):
     return intervals[:found].copy()
 
 
-@borrowing(cache=True)
+@njit(nogil=True, cache=True)
 def _divergence(count, expected):
     """Return count log(count / expected) - (count - expected), without loss where the two are nearly the same."""
     if not count > 0.0:
@@ -61,7 +61,7 @@ def _divergence(count, expected):
     return expected * ((1.0 + apart) * math.log1p(apart) - apart)
 
 
-@borrowing(cache=True)
+@njit(nogil=True, cache=True)
 def gain(count_before, exposure_before, count_after, exposure_after):
     """Return how much more log likelihood two Poisson rates have than one."""
     rate = (count_before + count_after) / (exposure_before + exposure_after)

@@ -8,8 +8,6 @@ import math
 import numpy as np
 from numba import njit
 
-from .borrowing import borrowing
-
 
 @njit(nogil=True, cache=True)
 def nearest_without(queries, points, numbers, secrets):
@@ -58,7 +56,7 @@ def nearest_mixed(queries, points, numbers):
     return places
 
 
-@borrowing
+@njit(nogil=True)
 def _apart(a, b, is_number):
     """How far two values of a column are apart: at most 1."""
     if a == b or (math.isnan(a) and math.isnan(b)):

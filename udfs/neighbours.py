@@ -102,7 +102,7 @@ def _single(rows, centre):
     return single, lengths
 
 
-@borrowing
+@njit(nogil=True)
 def _slack(dimensions, of_left, of_right):
     """How far a square in single precision may be from the true one, for each row on the left."""
     widest = 0.0

@@ -3,8 +3,6 @@
 import numpy as np
 from numba import njit
 
-from .borrowing import borrowing
-
 EQUAL, AT_LEAST, AT_MOST, UNEQUAL, ABOVE, BELOW = range(6)
 
 
@@ -29,7 +27,7 @@ def count_matches(rows, columns, operators, values, enough):
     return found
 
 
-@borrowing
+@njit(nogil=True)
 def _holds(x, operator, value):
     if x != x or value != value:
         same = x != x and value != value

@@ -19,7 +19,7 @@ def _upper(x):
     return 0.5 * math.erfc(x / 1.4142135623730951)
 
 
-@borrowing
+@njit(nogil=True)
 def both_above(h, k, correlation):
     """P(X > h, Y > k) of two standard normals.
 

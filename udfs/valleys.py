@@ -11,8 +11,6 @@ import math
 import numpy as np
 from numba import njit
 
-from .borrowing import borrowing
-
 BINS = 64  # of the histogram, for each factor of e
 WIDTHS = (16, 32, 64, 128)  # of windows, in bins
 _STEPS = 4  # positions of a window in its own width
@@ -21,7 +19,7 @@ _LEAST_POINTS = 3.0  # values that can be recorded in a window: a heap is no mod
 _FINE = 1000.0  # times the grain: from there on values lie so close that rounding does not matter
 
 
-@borrowing(cache=True)
+@njit(nogil=True, cache=True)
 def shortfall(fewer, narrow, more, wide):
     """Return the log likelihood that two rates gain, ``fewer`` in ``narrow`` and ``more`` in ``wide``.
 
@@ -57,7 +55,7 @@ def coarsest_nearby(heap):
     return found
 
 
-@borrowing(cache=True)
+@njit(nogil=True, cache=True)
 def _points(low, high, grain):
     """Return the first and the last multiple of a grain from ``low`` to below ``high``: k of k * grain."""
     return math.ceil(low / grain - 1e-9), math.ceil(high / grain - 1e-9) - 1
@@ -122,7 +120,7 @@ def deepest_valley(counted, measured, points, begin, end):
     return best, first, last
 
 
-@borrowing(cache=True)
+@njit(nogil=True, cache=True)
 def _tests(bins):
     """Count the triples of windows that are compared."""
     tests = 1.0
