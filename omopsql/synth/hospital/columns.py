@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ ROWS_A_PERSON = 1_000_000
 MOST_INT32 = 2**31 - 1
 DAY = 1440  # minutes
 _MINUTE = 60_000_000  # microseconds
+_FEWEST = 1 << 12  # rows of nothing that are kept
 _DATE, _TIME = pa.date32(), pa.timestamp("us")
 
 Bools = npt.NDArray[np.bool_]
@@ -50,10 +52,15 @@ def arrow_type(field: Field) -> pa.DataType:
 
 def nothing(field: Field, rows: int) -> pa.Array:
     """A column of which nothing is known."""
-    found = arrow_type(field)
-    if not field.is_required:
-        return pa.nulls(rows, found)
-    return pa.repeat(pa.scalar("" if pa.types.is_string(found) else 0, found), rows)
+    return _nothing(arrow_type(field), field.is_required, max(rows - 1, _FEWEST).bit_length()).slice(0, rows)
+
+
+@functools.lru_cache(maxsize=32)
+def _nothing(found: pa.DataType, is_required: bool, bits: int) -> pa.Array:
+    """So many rows of nothing that tables of about as many take theirs from them: 2 to the power of ``bits``."""
+    if not is_required:
+        return pa.nulls(1 << bits, found)
+    return pa.repeat(pa.scalar("" if pa.types.is_string(found) else 0, found), 1 << bits)
 
 
 def written(version: str, name: str, rows: int, columns: dict[str, pa.Array]) -> pa.Table:
