@@ -52,8 +52,8 @@ def test_two_noisy_rounds_under_masks_equal_the_merge_of_the_noisy_files(hospita
     assert Path("model.parquet").read_bytes() == Path("plain_model.parquet").read_bytes()
     with contextlib.closing(omopsql.connect()) as con:
         con.execute("CREATE TABLE m AS FROM 'model.parquet'")
-        ((spent, releases),) = con.execute("SELECT max(epsilon_so_far), count(*) FROM omopsql.privacy_ledger('m')").fetchall()
-        assert releases > 10
-        assert spent <= 60
+        spent = con.execute("SELECT epsilon_so_far FROM omopsql.privacy_ledger('m')").fetchall()
+        assert len(spent) > 10
+        assert max(spent) <= (60.0,)
         persons = con.execute("FROM omopsql.cdm_sample('m', 'person', persons := 20, seed := 1)").fetchall()
         assert len(persons) == 20
