@@ -249,7 +249,7 @@ def _chain(bins, times, one, band, count, reach, minute, trial, state):
             moment += max(math.floor(_draw(bins, table, u)), 1) if table >= 0 else 240
         if abs(many - count) < closest:
             closest, held = abs(many - count), min(many, minute.size)
-            minute[:held] = trial[:held]
+            _copy(trial, held, minute)
         if closest == 0:
             break
     return _fit_in(minute, held, count, reach, state)
@@ -269,6 +269,12 @@ def _beside(bins, times, one, band, others, reach, state):
         if 0 <= moment < reach and gap > 0:
             return state, moment
     return below(state, reach)
+
+
+@borrowing
+def _copy(source, size, to):
+    for i in range(size):
+        to[i] = source[i]
 
 
 @borrowing
@@ -297,7 +303,7 @@ def _follow(bins, times, one, band, others, count, reach, minute, trial, state):
             state_of_skip = 1
         if abs(hits - wanted) < closest:
             closest, inside = abs(hits - wanted), min(hits, minute.size)
-            minute[:inside] = trial[:inside]
+            _copy(trial, inside, minute)
         if closest == 0:
             break
     if wanted <= _FEW // 2:
