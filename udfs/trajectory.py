@@ -350,11 +350,11 @@ def _correlated(factor, plain, k):
     return z
 
 
-@njit(nogil=True)
-def _walk(paths, minute, series, order, level, state):
+@borrowing
+def _walk(paths, minute, series, order, level, room, state):
     """Fill ``level`` with the autoregressive path of each record, in the order of time."""
     width = paths.keep.size
-    plain, held, noise = np.empty(width), np.empty(width), np.empty(width)
+    plain, held, noise = room
     held[:] = 0.0
     previous = 0
     begin = 0
@@ -458,6 +458,46 @@ def _number(code, inside, scale):
     return number if code > 0 else -number
 
 
+@borrowing(error_model="numpy")
+def _moments(bins, times, counts, reach, own, series, minute, room, state):
+    """Fill the series of each record of a stay and its minute; those of series k stand from ``own[k]`` on."""
+    moments, trial = room
+    for k in range(counts.size):
+        series[own[k] : own[k + 1]] = k
+    for at in range(counts.size):
+        k = times.order[at]
+        count, parent = counts[k], times.parent[k]
+        if count == 0:
+            continue
+        band = _place(_EDGES, count)
+        if parent >= 0 and counts[parent] > 0:
+            others = minute[own[parent] : own[parent + 1]]
+            state = _follow(bins, times, k, band, others, count, reach, moments, trial, state)
+        else:
+            state = _chain(bins, times, k, band, count, reach, moments, trial, state)
+        for i in range(count):
+            minute[own[k] + i] = moments[i]
+    return state
+
+
+@borrowing(error_model="numpy")
+def _levels(bins, paths, stratum, normals, own, minute, level, described, state):
+    """Give the path of each series of a stay what its normal numbers say."""
+    joined = (normals.size - STATICS) // 4
+    for k in range(own.size - 1):
+        if own[k] == own[k + 1]:
+            continue
+        for summary in range(3):
+            if k < joined:
+                described[summary] = normals[STATICS + (summary + 1) * joined + k]
+            else:
+                state, described[summary] = normal(state)
+            described[summary] *= paths.scale[stratum, k, summary]
+            described[summary] += paths.level[stratum, k, summary]
+        _settle(bins, paths, k, described, minute[own[k] : own[k + 1]], level[own[k] : own[k + 1]])
+    return state
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def fill_values(
     bins,
@@ -479,46 +519,20 @@ def fill_values(
 ):
     """Write the records of each stay from ``begins[stay]`` on: series, minute, level (logarithmic scale) and value."""
     width = counts.shape[1]
-    joined = (normals.shape[1] - STATICS) // 4
-    described = np.empty(3)
-    own = np.empty(width + 1, np.int64)
+    described, own = np.empty(3), np.empty(width + 1, np.int64)
     most = counts.max() if counts.size else 0
-    trial = np.empty(2 * most + 8, np.int64)
-    room = np.empty(2 * most + 8, np.int64)
+    room = np.empty(2 * most + 8, np.int64), np.empty(2 * most + 8, np.int64)
+    steps = np.empty(paths.keep.size), np.empty(paths.keep.size), np.empty(paths.keep.size)
     for stay in range(numbers.size):
         state = start(seed, numbers[stay], LAYER + 2 * ordinals[stay] + 1)
         begin, end = begins[stay], begins[stay + 1]
         own[0] = begin
         for k in range(width):
             own[k + 1] = own[k] + counts[stay, k]
-            series[own[k] : own[k + 1]] = k
-        for at in range(width):
-            k = times.order[at]
-            count, parent = counts[stay, k], times.parent[k]
-            if count == 0:
-                continue
-            band = _place(_EDGES, count)
-            if parent >= 0 and counts[stay, parent] > 0:
-                others = minute[own[parent] : own[parent + 1]]
-                state = _follow(bins, times, k, band, others, count, reach[stay], room, trial, state)
-            else:
-                state = _chain(bins, times, k, band, count, reach[stay], room, trial, state)
-            for i in range(count):
-                minute[own[k] + i] = room[i]
+        state = _moments(bins, times, counts[stay], reach[stay], own, series, minute, room, state)
         order = np.argsort(minute[begin:end], kind="mergesort")
-        state = _walk(paths, minute[begin:end], series[begin:end], order, level[begin:end], state)
-        for k in range(width):
-            if counts[stay, k] == 0:
-                continue
-            for summary in range(3):
-                if k < joined:
-                    described[summary] = normals[stay, STATICS + (summary + 1) * joined + k]
-                else:
-                    state, described[summary] = normal(state)
-                described[summary] *= paths.scale[strata[stay], k, summary]
-                described[summary] += paths.level[strata[stay], k, summary]
-            run = slice(own[k], own[k + 1])
-            _settle(bins, paths, k, described, minute[run], level[run])
+        state = _walk(paths, minute[begin:end], series[begin:end], order, level[begin:end], steps, state)
+        state = _levels(bins, paths, strata[stay], normals[stay], own, minute, level, described, state)
         for i in range(begin, end):
             state, u = uniform(state)
             value[i] = _value(outlets, series[i], level[i], u)
