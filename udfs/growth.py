@@ -9,12 +9,12 @@ import numpy as np
 from numba import njit
 
 from .borrowing import borrowing
+from .descent import CHILD, descend
 
 MOST_CODES = 64  # codes of a column that may stand in a split: one bit each
 MOST_BINS = 32  # bins of the column that the tree predicts
 _ROUNDS = 6
 _BLOCK = 2048
-_ONE, _LEFT, _COLUMN = np.uint64(1), np.uint64(8), np.uint64(0xFF)
 _NOMINAL_COST = 0.7  # about log 2: each code of a nominal column is one more choice of side
 
 
@@ -200,15 +200,6 @@ def grow(codes, sizes, nominal, target, bins, ordered, earlier, rows, least, dee
     return feature[:nodes].copy(), mask[:nodes].copy(), left[:nodes].copy(), depth[:nodes].max()
 
 
-@njit(nogil=True, inline="always")
-def _step(words, codes, node, row):
-    """Go down one level. All indices are unsigned: signed ones would be checked for wrapping around."""
-    at = node << _ONE
-    lead = words[at]
-    bit = (words[at + _ONE] >> np.uint64(codes[lead & _COLUMN, row])) & _ONE
-    return (lead >> _LEFT) + _ONE - bit
-
-
 @njit(nogil=True, cache=True)
 def count_leaves(codes, target, bins, feature, mask, left, depth):
     """Count the rows of every (node, bin); only leaves are counted. All rows go down level by level, in blocks."""
@@ -216,19 +207,15 @@ def count_leaves(codes, target, bins, feature, mask, left, depth):
     words = np.empty(2 * feature.size, np.uint64)
     for node in range(feature.size):  # a leaf leads to itself
         inner = feature[node] >= 0
-        words[2 * node] = np.uint64(left[node] << 8 | feature[node]) if inner else np.uint64(node << 8)
-        words[2 * node + 1] = mask[node] if inner else ~np.uint64(0)
+        words[2 * node] = mask[node] if inner else ~np.uint64(0)
+        child, column = (left[node], feature[node]) if inner else (node, 0)
+        words[2 * node + 1] = np.uint64(child) << CHILD | np.uint64(column)
     at = np.empty(_BLOCK, np.uint64)
     for start in range(0, target.size, _BLOCK):
         size = min(_BLOCK, target.size - start)
         block = codes[:, start : start + size]
         at[:size] = 0
-        for _ in range(depth >> 1):  # two levels at a time: half the reading and writing of places
-            for i in range(np.uint64(size)):
-                at[i] = _step(words, block, _step(words, block, at[i], i), i)
-        if depth & 1:
-            for i in range(np.uint64(size)):
-                at[i] = _step(words, block, at[i], i)
+        descend(words, np.uint64(0), depth, block, at, size)
         for i in range(np.uint64(size)):
             counts[at[i], target[np.uint64(start) + i]] += 1
     return counts

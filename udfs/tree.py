@@ -1,13 +1,13 @@
 """Rows by context trees: column after column, the context from the codes drawn so far.
 
-A tree is walked level by level over a block of rows, so no branch depends on the data. A node is two words: the mask of
-codes that go left, and (left child, leaf number, feature) in 32, 24 and 8 bits. A leaf leads to itself.
+A tree is walked level by level over a block of rows, so no branch depends on the data.
 """
 
 import numpy as np
 from numba import njit
 
 from .borrowing import borrowing
+from .descent import LEAF, descend, step
 from .draw import alias_table
 from .layout import COLUMNS, GIVEN, JOINT, RECORD, RECORDS, put_cell, put_cells
 from .philox import philox_words, uniform_32
@@ -23,8 +23,8 @@ _STREAM = 2
 _CANDIDATES = 32
 _SHARE_BITS = 24
 _UNIT_SHARE = 1.0 / (1 << _SHARE_BITS)
-_ONE, _TWO, _BYTE, _CHILD = np.uint64(1), np.uint64(2), np.uint64(8), np.uint64(32)
-_LOW, _LEAF = np.uint64(0xFF), np.uint64(0xFFFFFF)
+_ONE, _TWO, _BYTE = np.uint64(1), np.uint64(2), np.uint64(8)
+_LOW, _LEAF_NUMBER = np.uint64(0xFF), np.uint64(0xFFFFFF)
 _UNIT_24, _UNIT_16 = 1.0 / (1 << 24), 1.0 / (1 << 16)
 
 
@@ -43,17 +43,8 @@ def packed_aliases(probabilities):
 
 
 @njit(nogil=True, inline="always")
-def _step(words, nodes, node, codes, row):
-    """Go down one level. All indices are unsigned: signed ones would be checked for wrapping around."""
-    at = nodes + _TWO * node
-    leads = words[at + _ONE]
-    code = np.uint64(codes[leads & _LOW, row])
-    return (leads >> _CHILD) + _ONE - ((words[at] >> code) & _ONE)
-
-
-@njit(nogil=True, inline="always")
 def _leaf_number(words, nodes, node):
-    return np.int64((words[nodes + _TWO * node + _ONE] >> _BYTE) & _LEAF)
+    return np.int64((words[nodes + _TWO * node + _ONE] >> LEAF) & _LEAF_NUMBER)
 
 
 @njit(nogil=True, inline="always")
@@ -100,12 +91,7 @@ def _fill_block(ints, reals, seed, first, start, size, room, out):
                 bin_draw[0, i], cell_draw[0, i], places[0, i] = _uniforms(w0, w1)
                 bin_draw[1, i], cell_draw[1, i], places[1, i] = _uniforms(w2, w3)
         node[:size] = 0
-        for _ in range(ints[tree + DEPTH] >> 1):  # two levels at a time: half the reading and writing of places
-            for i in range(np.uint64(size)):
-                node[i] = _step(words, nodes, _step(words, nodes, node[i], codes, i), codes, i)
-        if ints[tree + DEPTH] & 1:
-            for i in range(np.uint64(size)):
-                node[i] = _step(words, nodes, node[i], codes, i)
+        descend(words, nodes, ints[tree + DEPTH], codes, node, size)
         echoed, repeats = ints[tree + ECHOED], ints[tree + REPEATS]
         for i in range(size):
             b = _draw_bin(ints, leaves, _leaf_number(words, nodes, node[i]), bins, bin_draw[half, i])
@@ -131,7 +117,7 @@ def _draw_candidate(ints, reals, seed, row, candidate, codes, cells, places):
         nodes, column = np.uint64(ints[tree + NODES]), ints[tree + COLUMN]
         node = np.uint64(0)
         for _ in range(ints[tree + DEPTH]):
-            node = _step(words, nodes, node, codes, np.uint64(0))
+            node = step(words, nodes, node, codes, np.uint64(0))
         leaf = _leaf_number(words, nodes, node)
         w0, w1, _, _ = philox_words(seed, row, t, _STREAM + 1 + candidate)
         bin_draw, cell_draw, places[column] = _uniforms(w0, w1)
