@@ -99,13 +99,12 @@ def _times_of(presence, x, h, u, parents, band, has_item, common, state):
         return state, 0
     if meets(presence.excluded_offsets, presence.excluded, x, has_item):
         return state, 0
+    rank = 1.0 - _upper(z) / max(_upper(h), _NEVER)
     if presence.first[x] >= 0:
         state, u = uniform(state)
         quantiles = presence.quantiles[x, parents]
-        rank = (np.searchsorted(quantiles, z - h) - u) / (len(quantiles) - 1)
+        rank = (np.searchsorted(quantiles, rank) - u) / (len(quantiles) - 1)
         rank = min(max(rank, 0.0), 1.0 - 1e-12)
-    else:
-        rank = 1.0 - _upper(z) / max(_upper(h), _NEVER)
     cumulative = presence.times[x, band]
     times = 1 + np.searchsorted(cumulative, rank * cumulative[-1], side="right")
     return state, min(times, len(cumulative))

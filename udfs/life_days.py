@@ -41,6 +41,9 @@ def on_axis(times, x, row, first_day, last_day, spared, state):
     if times.axis[x] == 1:
         state, since = drawn(times.when, row, 0, last - first_day, state)
         return state, first_day + since
+    if times.axis[x] == 3:  # that of the last day
+        state, left = drawn(times.when, row, 0, last - first_day, state)
+        return state, last - left
     state, left = drawn(times.when, row, spared, last_day - first_day, state)
     return state, last_day - left
 

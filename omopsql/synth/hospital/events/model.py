@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.interpolate import PchipInterpolator
+from scipy.special import ndtr, ndtri
 
 from omopsql.udfs import life, life_tables
 from omopsql.udfs.latents import latents
@@ -20,7 +21,7 @@ from .second_round import AGAIN, MOST_TIMES
 from .second_round import Strata as PersonStrata
 from .streams import compiled_streams
 from .structure import Structure, exclusive
-from .tables import BinTable, grouped
+from .tables import Bins, BinTable, grouped
 from .timing import compiled_timing
 from .triggers import Triggers, compiled_triggers
 from .variants import compiled_variants
@@ -29,7 +30,10 @@ _IMAGINED = 20_000  # persons by which chances are calibrated
 _CELLS = 8_000_000  # latents of them that are held at once
 _QUANTILES = 21
 _SMOOTHED = 8.0  # persons by which the numbers of a band are drawn to those of all
-_SURELY = 1.5  # times as many persons expected with two items whatever their cohorts: none released means never
+_SURELY = 1.5  # times as many persons expected with two items whatever their cohorts
+_DISJOINT = 1.0  # if then fewer persons are expected by cohort, none released means never
+_FEW = 0.7  # of min_cell: so many persons have two items of which none are released, at most
+_FARTHER = 3  # times the largest number in a bin: beyond it nobody stands
 _EVEN = 1e-3  # a person's share, so that no number of times is impossible
 _IN_PHASE = (
     0.3  # of the persons with two rhythms these must meet, or they are held to have nothing to do with each other
@@ -98,8 +102,10 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
     both = p.matrix(released, "events.both", items)
     triggers = compiled_triggers(released, structure, n, both, alone & ~leads, (n > 0) & ~leads)
     chances = p.chances(released, structure, strata, items, plan.min_cell)
-    loaded = p.loadings(released, structure, strata, chances, alone)
-    tree = p.tree(released, structure, n, persons, triggers.order, alone, leads)
+    apart = _Apart.of(plan)
+    both = np.where(both > 0, both, apart.few)
+    loaded = p.loadings(released, structure, strata, chances, alone, both)
+    tree = p.tree(released, structure, n, persons, triggers.order, alone, leads, both)
     order = _order(triggers, tree, alone, leads)
     threshold = -ndtri(np.clip(chances, 1e-12, 1 - 1e-12)).reshape(strata.persons.size, items)
     own = np.sqrt(np.maximum(1 - (loaded**2).sum(1), 0))
@@ -122,8 +128,8 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             second=tree.second,
             shift=shift,
             quantiles=quantiles,
-            times=_times(released, structure, items),
-            **_excluded(plan),
+            times=_times(released, structure, n),
+            **apart.tables(),
         ),
         times=life_tables.Times(
             is_regular=structure.is_regular,
@@ -210,26 +216,40 @@ def _hosts(plan: Plan, structure: Structure, order: Ints) -> tuple[Ints, np.ndar
     return host, hosted
 
 
-def _times(released: Sums, structure: Structure, items: int) -> np.ndarray:
-    """Cumulative weights of how often a driver occurs: (items, bands, MOST_TIMES)."""
-    bands = structure.bands
+def _times(released: Sums, structure: Structure, n: Ints) -> np.ndarray:
+    """Cumulative weights of how often a driver occurs: (items, bands, MOST_TIMES). ``n`` persons have each."""
     of_all = grouped(*released.get("events.times", 3), 1)
     of_band = grouped(*released.get("events.times_band", 4), 2)
     most = max((int(bins[1].max()) for bins in of_all.values()), default=1)
-    weights = np.zeros((items, bands, min(most, MOST_TIMES)))
-    for x in range(items):
+    weights = np.zeros((len(n), structure.bands, min(_FARTHER * most, MOST_TIMES)))
+    for x in range(len(n)):
         if (x,) not in of_all:
             weights[x, :, 0] = 1.0
             continue
-        base = _spread(of_all[x,], weights.shape[2], np.ones(weights.shape[2]))
-        for band in range(bands):
-            weights[x, band] = _SMOOTHED * base / base.sum()
+        base = _smooth(of_all[x,], weights.shape[2])
+        untold = _untold(of_all[x,], n[x] - of_all[x,][2].sum(), weights.shape[2])
+        for band in range(structure.bands):
+            weights[x, band] = _SMOOTHED * (base + untold) / (base + untold).sum()
             if (x, band) in of_band:
-                weights[x, band] += _spread(of_band[x, band], weights.shape[2], base + _EVEN)
+                bins = of_band[x, band]
+                shape = np.sqrt((base + _EVEN) * (_smooth(bins, weights.shape[2]) + _EVEN))
+                weights[x, band] += _spread(bins, weights.shape[2], shape) + untold * bins[2].sum() / base.sum()
     return np.cumsum(weights, 2)
 
 
-def _spread(bins: tuple[Ints, Ints, np.ndarray], most: int, shape: np.ndarray) -> np.ndarray:
+def _smooth(bins: Bins, most: int) -> np.ndarray:
+    """Persons by number of times, spread inside of each bin as a smooth distribution through all bins would be.
+
+    Source: F. N. Fritsch, J. Butland, SIAM J. Sci. Stat. Comput. 5 (1984) 300-304, applied to the cumulative numbers.
+    """
+    low, high, n = bins
+    edges = np.concatenate([[low[0] - 0.5], (high[:-1] + low[1:]) / 2, [high[-1] + 0.5]])
+    cumulative = PchipInterpolator(edges, np.concatenate([[0.0], np.cumsum(n)]))
+    shape = np.maximum(np.diff(cumulative(np.clip(np.arange(most + 1) + 0.5, edges[0], edges[-1]))), 0.0)
+    return _spread(bins, most, shape + _EVEN)
+
+
+def _spread(bins: Bins, most: int, shape: np.ndarray) -> np.ndarray:
     """Persons by number of times, spread inside of each bin as ``shape`` is."""
     weights = np.zeros(most)
     for low, high, n in zip(*bins, strict=True):
@@ -238,39 +258,86 @@ def _spread(bins: tuple[Ints, Ints, np.ndarray], most: int, shape: np.ndarray) -
     return weights
 
 
-def _excluded(plan: Plan) -> dict[str, np.ndarray]:
-    """The items that exclude each other: many persons expected with both, and none released.
+def _untold(bins: Bins, left: float, most: int) -> np.ndarray:
+    """Persons by number of times who stand too far from all bins to be in one: above them, and below if there is room.
 
-    Companions give way only to what they would meet in their own cohorts; drivers to what chance alone would bring.
+    Above, numbers are the rarer the larger they are.
     """
-    ever = pairs(plan.margins, "events.ever", plan.items, symmetric=True)
-    by_chance, in_cohorts = _expected(plan)
-    enough = exclusive(plan.min_cell)
-    apart = (ever == 0) & (in_cohorts >= enough)
-    excluded = apart | ((ever == 0) & (by_chance >= _SURELY * enough))
-    lists = (*_listed(excluded), *_listed(apart))
-    return dict(zip(("excluded_offsets", "excluded", "apart_offsets", "apart"), lists, strict=True))
+    least, largest = int(bins[0][0]), int(bins[1][-1])
+    number = np.arange(1, most + 1)
+    above = ((number > largest) & (number <= _FARTHER * largest)) / number
+    below = (number < least) / max(least - 1, 1)
+    share = 1.0 if least == 1 else 0.5
+    found = (1 - share) * below
+    if above.any():
+        found += share * above / above.sum()
+    return np.asarray(max(float(left), 0.0) * found)
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Pairs of items (items, items) that many persons were expected with, and none released.
+
+    Companions give way only to those that they would meet in their own cohorts (``in_cohorts``); drivers also to those
+    that chance alone would bring, if their cohorts are not the same (``excluded``). Others have ``few`` persons.
+    """
+
+    in_cohorts: np.ndarray
+    excluded: np.ndarray
+    few: np.ndarray
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Apart:
+        unseen = pairs(plan.margins, "events.ever", plan.items, symmetric=True) == 0
+        np.fill_diagonal(unseen, False)
+        by_chance, in_cohorts = _expected(plan)
+        enough = exclusive(plan.min_cell)
+        apart = unseen & (in_cohorts >= enough)
+        excluded = apart | (unseen & (by_chance >= _SURELY * enough) & (in_cohorts < _DISJOINT))
+        is_few = unseen & ~excluded & (by_chance >= enough)
+        return cls(apart, excluded, np.where(is_few, np.minimum(in_cohorts, _FEW * plan.min_cell), 0.0))
+
+    def tables(self) -> dict[str, np.ndarray]:
+        """The items that exclude each item, as the kernel reads them."""
+        lists = (*_listed(self.excluded), *_listed(self.in_cohorts))
+        return dict(zip(("excluded_offsets", "excluded", "apart_offsets", "apart"), lists, strict=True))
 
 
 def _listed(never: np.ndarray) -> tuple[Ints, Ints]:
     """The items that exclude each item, end to end, and where each item's begin."""
-    np.fill_diagonal(never, False)
     rows, columns = np.nonzero(never)
     return np.searchsorted(rows, np.arange(len(never) + 1)).astype(np.int64), columns.astype(np.int64)
 
 
 def _expected(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """The persons expected with two items if these had nothing to do with each other: by chance, and by cohort."""
-    born, persons = plan.margins.get("events.born", 1)
     keys, n = plan.margins.get("events.cohort", 4)
     item = plan.items.find(keys[:, 0], keys[:, 1])
+    born, persons = _lustra(plan.margins, keys[:, 2:])
     of_cohort = np.zeros((len(plan.items), len(born)))
     for x, low, high, count in zip(item, keys[:, 2], keys[:, 3], n, strict=True):
-        inside = (born[:, 0] >= low) & (born[:, 0] <= high)
+        inside = (born >= low) & (born <= high)
         of_cohort[x, inside] += count * persons[inside] / max(persons[inside].sum(), 1)
     total = of_cohort.sum(1)
     by_chance = np.outer(total, total) / max(persons.sum(), 1)
     return by_chance, np.asarray((of_cohort / np.maximum(persons, 1)) @ of_cohort.T)
+
+
+def _lustra(margins: Sums, told: Ints) -> tuple[Ints, np.ndarray]:
+    """Five years of birth from the first to the last that anything is told of, and the persons born in each.
+
+    Those too few to be released share evenly what is left of all persons. ``told`` are bins (first, last) of them.
+    """
+    keys, n = margins.get("events.born", 1)
+    every = np.concatenate([keys.ravel(), told.ravel()])
+    if not len(every):
+        return np.zeros(0, np.int64), np.zeros(0)
+    persons = np.zeros(int(every.max() - every.min()) + 1)
+    persons[keys[:, 0] - every.min()] = n
+    empty = persons == 0
+    left = max(float(margins.get("events.sex", 1)[1].sum() - n.sum()), 0.0)
+    persons[empty] = left / max(int(empty.sum()), 1)
+    return np.arange(every.min(), every.max() + 1), persons
 
 
 def _calibrated(
@@ -278,7 +345,8 @@ def _calibrated(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shifts of the latent by the state of the parents, so that each state has the share that was counted.
 
-    Returns shifts (items, 4), and quantiles (items, 4, _QUANTILES) of the latent above its threshold in each state.
+    Returns shifts (items, 4), and for each state quantiles (items, 4, _QUANTILES) of the latent's rank among those
+    above the threshold: whatever the stratum, ranks are those of its own persons.
     """
     items = len(own)
     persons = int(min(_IMAGINED, max(_CELLS // max(items, 1), 2_000)))
@@ -286,7 +354,7 @@ def _calibrated(
     cell = np.searchsorted(np.cumsum(weights), (np.arange(persons) + 0.5) / persons)
     cell = np.minimum(cell, len(weights) - 1)
     shift = np.zeros((items, 4))
-    quantiles = np.tile(np.linspace(0, 3, _QUANTILES), (items, 4, 1))
+    quantiles = np.tile(np.linspace(0, 1, _QUANTILES), (items, 4, 1))
     has = np.zeros((persons, items), bool)
     at = np.linspace(0, 1, _QUANTILES)
     for x in order:
@@ -298,14 +366,15 @@ def _calibrated(
         state = has[:, a] + 2 * (has[:, b] if b >= 0 else np.zeros(persons, np.int64))
         for s in range(4):
             shift[x, s] = _shift(above[state == s], tree.persons[x, s], tree.having[x, s], shift[x, s % 2])
-        raised = above + shift[x][state]
-        has[:, x] = raised > 0
+        cut = threshold[cell, x] - shift[x][state]
+        has[:, x] = z[:, x] > cut
+        rank = 1 - ndtr(-z[:, x]) / np.maximum(ndtr(-cut), 1e-300)
         for s in range(4):
             rows = (state == s) & has[:, x]
             if rows.sum() < _FEWEST:
                 rows = has[:, x]
             if rows.any():
-                quantiles[x, s] = np.quantile(raised[rows], at)
+                quantiles[x, s] = np.quantile(rank[rows], at)
     return shift, quantiles
 
 

@@ -33,8 +33,9 @@ class Strata:
     def of(cls, released: Sums, structure: Structure) -> Strata:
         """Read the persons of each stratum."""
         sexes, years, cohorts = len(structure.sexes), structure.outcomes, len(structure.born) + 1
-        by_years = _table(released, "events.persons_years", (sexes, years)).ravel()
-        by_born = _table(released, "events.persons_born", (sexes, cohorts)).ravel()
+        of_sex = released.get("events.sex", 1)[1].astype(float)
+        by_years = _completed(_table(released, "events.persons_years", (sexes, years)), of_sex).ravel()
+        by_born = _completed(_table(released, "events.persons_born", (sexes, cohorts)), of_sex).ravel()
         cells = np.zeros((sexes * years, sexes * cohorts))
         keys, n = released.get("events.persons", 3)
         cells[keys[:, 0] * years + keys[:, 1], keys[:, 0] * cohorts + keys[:, 2]] = n
@@ -55,6 +56,13 @@ class Strata:
     def sex_of_column(self) -> Ints:
         """The sex of each column."""
         return np.repeat(np.arange(self.sexes), self.cohorts)
+
+
+def _completed(table: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """A table whose empty cells, too small to be released, share evenly what is left of the total of their row."""
+    empty = table == 0
+    left = np.maximum(totals - table.sum(1), 0)
+    return np.asarray(table + empty * (left / np.maximum(empty.sum(1), 1))[:, None])
 
 
 def _raked(guess: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
@@ -165,11 +173,14 @@ def shares_of_rows(strata: Strata, chances: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("rc,rci->ri", strata.persons, chances) / np.maximum(rows, 1e-9)[:, None])
 
 
-def loadings(released: Sums, structure: Structure, strata: Strata, p: np.ndarray, alone: np.ndarray) -> np.ndarray:
+def loadings(
+    released: Sums, structure: Structure, strata: Strata, p: np.ndarray, alone: np.ndarray, both: np.ndarray
+) -> np.ndarray:
     """The loadings of items (items, RANK) on factors that explain which of them a person has together.
 
-    ``alone`` marks the items that take part. Correlations are tetrachoric, within strata of sex and years, with a
-    normal prior; Hermite and Drezner's integral. Source: K. Pearson, Phil. Trans. A 195 (1900) 1-47.
+    ``alone`` marks the items that take part; ``both`` are the persons with two items. Correlations are tetrachoric,
+    within strata of sex and years, with a normal prior; Hermite and Drezner's integral. Source: K. Pearson, Phil.
+    Trans. A 195 (1900) 1-47.
     """
     items = len(alone)
     found = np.zeros((items, RANK))
@@ -182,9 +193,9 @@ def loadings(released: Sums, structure: Structure, strata: Strata, p: np.ndarray
     often = structure.cut[taking] > 0
     if often.any():
         share[:, often] = _often_share(released, strata, taking[often])
-    both = _joint(released, structure, items)[np.ix_(taking, taking)]
+    joint = _joint(released, structure, both)[np.ix_(taking, taking)]
     threshold = np.clip(-ndtri(np.clip(share, 1e-12, 1 - 1e-9)), -8, 8)
-    correlation, trust = tetrachoric(np.ascontiguousarray(threshold), rows, both, structure.exclusive, _PRIOR)
+    correlation, trust = tetrachoric(np.ascontiguousarray(threshold), rows, joint, structure.exclusive, _PRIOR)
     found[taking] = _low_rank(correlation, trust, min(RANK, len(taking) - 1))
     return found
 
@@ -216,10 +227,9 @@ def matrix(released: Sums, statistic: str, items: int) -> np.ndarray:
     return np.maximum(table, table.T)
 
 
-def _joint(released: Sums, structure: Structure, items: int) -> np.ndarray:
+def _joint(released: Sums, structure: Structure, both: np.ndarray) -> np.ndarray:
     """The persons with both: of items that nearly all have, those who have them often."""
-    both = matrix(released, "events.both", items)
-    often = matrix(released, "events.both_often", items)
+    often = matrix(released, "events.both_often", len(both))
     asked = structure.cut > 0
     return np.where(asked[:, None] | asked[None, :], often, both)
 
@@ -267,13 +277,13 @@ def tree(
     earlier: list[tuple[int, int]],
     alone: np.ndarray,
     leads: np.ndarray,
+    both: np.ndarray,
 ) -> Tree:
     """Choose parents by the information they give; ``earlier`` (parent, child) pairs are in the order of time.
 
-    Those that ``leads`` marks have parents among themselves only.
+    ``both`` are the persons with two items. Those that ``leads`` marks have parents among themselves only.
     """
     items = len(n)
-    both = matrix(released, "events.both", items)
     gain = information(both, n, persons, structure.exclusive)
     for driver in range(items):
         own = structure.grammar.companions(driver)

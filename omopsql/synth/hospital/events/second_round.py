@@ -42,6 +42,7 @@ RULES = {
     "events.birth": POOL,  # driver, class of times, days from birth
     "events.start": POOL,  # driver, class of times, days from the start of observation
     "events.end": POOL,  # driver, class of times, days to the end of observation
+    "events.left": POOL,  # driver with a rhythm, class of times, days from the last to the end of observation
     "events.from": POOL,  # driver, class of times, age at the start of observation
     "events.until": POOL,  # driver, class of times, age at its end
     "events.span": POOL,  # driver, class of times, years of observation
@@ -148,6 +149,9 @@ def _put_times(sums: Sums, people: People, series: Series, structure: Structure)
     regular = structure.is_regular[series.item]
     classes = np.where(regular, np.searchsorted(CLASSES, series.count, "right"), ALL)
     _put_days(sums, people, series, np.where(regular, series.first, series.day[series.some]), classes)
+    for taken in (classes, np.full_like(classes, ALL)):
+        left = people.end[series.person[regular]].astype(np.int64) - series.last[regular]
+        sums.put("events.left", *counted(series.item[regular], taken[regular], left))
     entries, gap = series.gaps()
     again = entries[regular[entries]]
     for taken in (classes[entries], np.full(len(entries), ALL)):

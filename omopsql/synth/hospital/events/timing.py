@@ -12,8 +12,8 @@ from .second_round import AGAIN, ALL, CLASSES
 from .structure import Structure
 from .tables import NO_BINS, Bins, BinTable, grouped
 
-BIRTH, START, END = range(3)  # what days are counted from
-AXES = ("events.birth", "events.start", "events.end")
+BIRTH, START, END, LEFT = range(4)  # what days are counted from; LEFT: the last day from the end
+AXES = ("events.birth", "events.start", "events.end", "events.left")
 _PREFERENCE = 0.1  # nats by which another axis must be denser than age
 _FEWEST = 3.0  # persons that a rate is over, at least
 _TELLING = 60  # persons behind the histogram of a class that stands for itself
