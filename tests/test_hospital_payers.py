@@ -15,12 +15,13 @@ import omopsql
 from omopsql.quoting import literal
 from omopsql.synth.hospital import payers as layer
 from omopsql.synth.hospital import tables
-from omopsql.synth.hospital.choices import Choices, put_rates, put_shares
+from omopsql.synth.hospital.choices import Choices, put_rates, put_shares, rates
 from omopsql.synth.hospital.describe import described
 from omopsql.synth.hospital.fit import RULES, fit, released
 from omopsql.synth.hospital.generate import Hospital
 from omopsql.synth.hospital.noise.fit import Protection, fit_with_noise
-from omopsql.synth.hospital.release import release
+from omopsql.synth.hospital.payers.statistics import AFTER_DEATH
+from omopsql.synth.hospital.release import DROP, release
 from omopsql.synth.hospital.sums import HEADER, Header, Sums
 
 SOURCE, SYNTHETIC, SEED, TABLE = 900, 2000, 5, "payer_plan_period"
@@ -208,7 +209,7 @@ def test_no_small_cell_is_released_and_each_is_told_in_words(
     source: duckdb.DuckDBPyConnection, model: pa.Table
 ) -> None:
     found = [row for row in model.to_pylist() if row["statistic"].startswith("payers.")]
-    unheard = {layer.AFTER_DEATH, "payers.begin_days", "payers.begin_days.span", "payers.days", "payers.days.kind"}
+    unheard = {AFTER_DEATH, "payers.begin_days", "payers.begin_days.span", "payers.days", "payers.days.kind"}
     assert {row["statistic"] for row in found} == set(layer.RULES) - unheard
     assert min(row["n"] for row in found if RULES[row["statistic"]].counts_persons) >= 10
     told = described(source.cursor(), Sums.from_table(model, "m"), "m").to_pylist()
@@ -284,7 +285,7 @@ def test_shares_that_are_left_open_are_drawn_from_the_coarser_cell_without_what_
     outcome = np.where(person % 2 == 0, np.where(person < 900, 1, 2 + person % 7), 1 + person % 3)
     sums, rungs = Sums(), {"s.fine": (0,), "s.coarse": (), "s": ()}
     put_shares(sums, rungs, person, person.astype(np.uint64), cell, outcome)
-    held = Choices.shares(release(sums, dict.fromkeys(rungs, layer.DROP), 20), rungs)
+    held = Choices.shares(release(sums, dict.fromkeys(rungs, DROP), 20), rungs)
     u = np.random.default_rng(1).random((20_000, 3))
     drawn = held.draw(np.zeros((20_000, 1), np.int64), u)
     assert abs((drawn == 1).mean() - 0.9) < 0.01
@@ -299,7 +300,7 @@ def test_a_chance_of_few_persons_is_not_nought() -> None:
     outcome[(group == 1) & (np.arange(1000) % 10 == 0)] = 0
     sums, rungs = Sums(), {"r.group": (0,), "r": ()}
     put_rates(sums, rungs, person, group[:, None], outcome)
-    rules = layer.rates(*rungs)
+    rules = rates(*rungs)
     held = Choices.chances(release(sums, rules, 10), rungs, 10)
     u = np.random.default_rng(2).random((50_000, 2))
     drawn = held.draw(np.zeros((50_000, 1), np.int64), u)

@@ -25,11 +25,11 @@ from .choices import Choices, Rungs, put_shares
 from .counting import counted, hashed, put_persons, representing
 from .histograms import Histograms, Ladder, Lookup, band_of
 from .lives import Doubles, Int64s
-from .payers import Told, number_of
 from .plan import TABLE_NUMBERS, Items, Plan
 from .reading import Site
 from .release import DROP, POOL, Rule
 from .sums import Sums
+from .told import Told, put_told
 
 TABLE = "cost"
 DOMAINS = {  # the tables of the domains that a cost may belong to
@@ -206,8 +206,7 @@ def _patterns(amounts: Int64s, missing: npt.NDArray[np.bool_]) -> Told:
         codes[:, place] = np.where(missing[:, place], 0, code)
     cells, at = np.unique(codes, axis=0, return_inverse=True)
     labels = ["".join(names[code] for code in cell) for cell in cells.tolist()]
-    numbers = np.array([number_of(label) for label in labels], np.int64)
-    return Told(numbers[at.reshape(-1)], dict(zip(numbers.tolist(), labels, strict=True)))
+    return Told.labelled(labels, at.reshape(-1))
 
 
 def _letters(label: str) -> list[tuple[str, int]]:
@@ -238,9 +237,7 @@ def margins(site: Site) -> Sums:
         person = records.person[costs.record]
         put_persons(found, ANY, person, np.full(len(person), number))
         for statistic, told in ((PATTERN, costs.patterns()), (TOLD, costs.told)):
-            rows, _ = counted(person, np.full(len(person), number), told.numbers)
-            keys, n = counted(*rows[:, 1:].T)
-            found.put(statistic, keys, n, told.text(keys[:, 1]))
+            put_told(found, statistic, person, np.full(len(person), number), told)
         for place in range(len(AMOUNTS)):
             own = np.flatnonzero(~costs.missing[:, place] & (costs.amounts[:, place] != 0))
             cents = np.abs(costs.amounts[own, place])
@@ -263,13 +260,13 @@ def sums(site: Site, plan: Plan) -> Sums:
 def _count(found: Sums, number: int, records: Records, costs: Costs, covers: payers.Covers, margins: Sums) -> None:
     person, concept = records.person, records.concept
     held = np.bincount(costs.record, minlength=len(person))
-    covers_record = payers.covering(covers.person, covers.start, covers.end, person, records.day) >= 0
+    covers_record = covers.covering(person, records.day) >= 0
     cell = np.column_stack([np.full(len(person), number), concept, covers_record])
     alike = hashed(covers.people.birth[person], records.day, concept, held)
     put_shares(found, _NUMBER, person, alike, cell, np.minimum(held, _MOST))
     person, concept, day = (column[costs.record] for column in (person, concept, records.day))
     of_domain = np.full(len(person), number)
-    cover = payers.covering(covers.person, covers.start, covers.end, person, day)
+    cover = covers.covering(person, day)
     kind = np.append(covers.known(margins), payers.UNCOVERED)[cover]
     hashes = hashed(covers.people.birth[person], day, concept, costs.told.numbers, *costs.amounts.T)
     is_linked = ((costs.period >= 0) & (cover >= 0)).astype(np.int64)

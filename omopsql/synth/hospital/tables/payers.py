@@ -12,7 +12,8 @@ from omopsql.harmonize.cdm import Field, tables
 
 from ..columns import MOST_INT32, arrow_type, dates, keys, whole, within, written
 from ..lives import Int64s, Lives
-from ..payers import UNKNOWN, PayerModel, Plans, plans_of
+from ..payers import PayerModel, Plans, plans_of
+from ..told import UNKNOWN
 
 if TYPE_CHECKING:
     from ..generate import Hospital
@@ -29,8 +30,7 @@ def table(lives: Lives, hospital: Hospital) -> pa.Table:
     columns = columns_of([{}, *(model.kinds[number] for number in known[1:].tolist())],
                          np.searchsorted(known, plans.kind), fields)  # fmt: skip
     either = [*model.reasons[0].told, *model.reasons[1].told]
-    is_last = np.append(plans.person[1:] != plans.person[:-1], True)[: len(plans.person)]
-    place = np.where(plans.reason < 0, -1, plans.reason + is_last * len(model.reasons[0].told))
+    place = np.where(plans.reason < 0, -1, plans.reason + plans.is_last * len(model.reasons[0].told))
     columns |= columns_of(either, place, fields)
     columns |= {
         "payer_plan_period_id": whole(plan_keys(plans, lives)),
