@@ -15,6 +15,7 @@ import omopsql
 from omopsql.quoting import literal
 from omopsql.synth.hospital import costs as layer
 from omopsql.synth.hospital import tables
+from omopsql.synth.hospital.costs.patterns import AMOUNTS, patterns_of
 from omopsql.synth.hospital.describe import described
 from omopsql.synth.hospital.fit import RULES, fit, released
 from omopsql.synth.hospital.generate import Hospital
@@ -246,16 +247,16 @@ def test_noise_leaves_costs_out(source: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_amounts_depend_on_each_other_by_patterns() -> None:
-    none = np.zeros((4, len(layer.AMOUNTS)), np.bool_)
+    none = np.zeros((4, len(AMOUNTS)), np.bool_)
     none[:, 6:] = True
-    amounts = np.zeros((4, len(layer.AMOUNTS)), np.int64)
+    amounts = np.zeros((4, len(AMOUNTS)), np.int64)
     amounts[:, :6] = [
         [1000, 800, 800, 800, 200, 600],
         [1000, 1000, 900, 900, 900, 0],
         [1000, 1000, 1000, 1000, 500, 500],
         [1000, 700, 600, 500, -5, 7],
     ]
-    told = layer._patterns(amounts, none)
+    told = patterns_of(amounts, none)
     assert [told.labels[number].rstrip("n") for number in told.numbers.tolist()] == [
         "ff=b=bf-d",
         "f=af=c=c0",
@@ -265,8 +266,8 @@ def test_amounts_depend_on_each_other_by_patterns() -> None:
 
 
 def test_the_primary_payer_pays_what_the_payer_does_though_the_patient_pays_as_much() -> None:
-    missing = np.zeros((1, len(layer.AMOUNTS)), np.bool_)
+    missing = np.zeros((1, len(AMOUNTS)), np.bool_)
     missing[:, [6, 7, 8, 10, 11]] = True
     amounts = np.array([[1000, 1000, 1000, 1000, 500, 500, 0, 0, 0, 500, 0, 0]])
-    told = layer._patterns(amounts, missing)
+    told = patterns_of(amounts, missing)
     assert list(told.labels.values()) == ["f=a=a=af-dnnn=fnn"]
