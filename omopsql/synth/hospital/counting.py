@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .histograms import Rungs
 from .lives import People
 from .sums import Sums
 
@@ -75,3 +76,24 @@ def put_persons(sums: Sums, statistic: str, person: NDArray[np.integer], *key: N
     """Count the persons who have a key, each once."""
     rows, _ = counted(person, *key)
     sums.put(statistic, *counted(*rows[:, 1:].T))
+
+
+def put_quantity(sums: Sums, rungs: Rungs, cell: Ints, quantity: NDArray[np.integer]) -> None:
+    """Count a number of each person for the rungs of a ladder; ``cell`` (persons, columns) is what it is given."""
+    for name, columns in rungs.items():
+        sums.put(name, *counted(*(cell[:, column] for column in columns), quantity))
+
+
+def put_quantities(
+    sums: Sums,
+    rungs: Rungs,
+    person: NDArray[np.integer],
+    hashes: NDArray[np.uint64],
+    cell: Ints,
+    quantity: NDArray[np.integer],
+) -> None:
+    """Count a number of records in cells (records, columns) for the rungs of a ladder, one of each person and cell."""
+    for name, columns in rungs.items():
+        own = [cell[:, column] for column in columns]
+        rows = representing(person, hashes, *own)
+        sums.put(name, *counted(*(column[rows] for column in own), quantity[rows]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from .lives import Doubles, Int64s
 from .sums import Sums, group_starts
 
 Bools = npt.NDArray[np.bool_]
+Rungs = Mapping[str, tuple[int, ...]]  # names of statistics, the finest first, and the columns of a cell that each has
+PERSONS_A_RUNG = 3  # a rung is trusted with so many times min_cell persons
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,12 @@ class Ladder:
     rungs: tuple[Histograms, ...]
     columns: tuple[tuple[int, ...], ...]
     least: int
+
+    @classmethod
+    def of(cls, released: Sums, rungs: Rungs, least: int) -> Ladder:
+        """Read released pooled statistics; rungs of fewer than ``least`` persons are not trusted."""
+        held = tuple(Histograms.of(released, name, len(columns)) for name, columns in rungs.items())
+        return cls(held, tuple(rungs.values()), least)
 
     def draw(self, keys: Int64s, u: Doubles, least: Int64s | None = None) -> Int64s:
         """Draw a value for each key by two uniform numbers ``u`` (rows, 2); none below ``least``.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..choices import Choices, Rungs
-from ..histograms import Histograms, Ladder
+from ..choices import Choices
+from ..histograms import PERSONS_A_RUNG, Ladder
 from ..lives import Int64s
 from ..plan import Plan
 from ..sums import Sums
@@ -27,8 +27,6 @@ from .statistics import (
     TOLD,
     VALUE,
 )
-
-_PERSONS_A_RUNG = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class CostModel:
 
 def compiled(released: Sums, plan: Plan) -> CostModel:
     """Arrange what was released for drawing. A model without these statistics makes no costs."""
-    least = _PERSONS_A_RUNG * plan.min_cell
+    least = PERSONS_A_RUNG * plan.min_cell
     labels = labels_of(released, PATTERN)
     patterns = sorted(labels)
     parts = [letters_of(labels[number]) for number in patterns]
@@ -69,14 +67,9 @@ def compiled(released: Sums, plan: Plan) -> CostModel:
         number=Choices.shares(released, NUMBER),
         chosen=Choices.shares(released, CHOSEN),
         first=Choices.shares(released, FIRST),
-        sizes=_ladder(released, SIZES, least),
+        sizes=Ladder.of(released, SIZES, least),
         value=Choices.shares(released, VALUE),
-        ratios=_ladder(released, RATIOS, least),
+        ratios=Ladder.of(released, RATIOS, least),
         said=Choices.shares(released, SAID),
         link=Choices.shares(released, LINK),
     )
-
-
-def _ladder(released: Sums, rungs: Rungs, least: int) -> Ladder:
-    held = tuple(Histograms.of(released, name, len(columns)) for name, columns in rungs.items())
-    return Ladder(held, tuple(rungs.values()), least)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import payers
-from ..choices import Rungs, put_shares
-from ..counting import counted, hashed, representing
+from ..choices import put_shares
+from ..counting import hashed, put_quantities
 from ..histograms import Lookup
 from ..lives import Int64s, People
 from ..payers import UNCOVERED
@@ -102,7 +102,8 @@ def _count_first(
     is_shared = Lookup.of(shared).find(np.column_stack([first, base]), np.arange(len(shared))) >= 0
     outcome = np.where(first < 0, NOTHING, np.where(is_shared, base, SPREAD))
     put_shares(found, FIRST, person, hashes, cell, outcome)
-    _put_spread(found, SIZES, person, hashes, cell, size_of(base), outcome == SPREAD)
+    spread = np.flatnonzero(outcome == SPREAD)
+    put_quantities(found, SIZES, person[spread], hashes[spread], cell[spread], size_of(base[spread]))
 
 
 def _count_others(
@@ -119,15 +120,5 @@ def _count_others(
         of_place[:, 1] = place
         put_shares(found, VALUE, person[own], hashes[own], of_place, outcome)
         ratio = np.minimum(cents * PERMILLE // np.maximum(base[own], 1), MOST_RATIO)
-        _put_spread(found, RATIOS, person[own], hashes[own], of_place, ratio, outcome == SPREAD)
-
-
-def _put_spread(
-    found: Sums, rungs: Rungs, person: Int64s, hashes: npt.NDArray[np.uint64], cell: Int64s, value: Int64s,
-    is_spread: npt.NDArray[np.bool_],
-) -> None:  # fmt: skip
-    own = np.flatnonzero(is_spread)
-    for name, columns in rungs.items():
-        cells = [cell[own, column] for column in columns]
-        rows = representing(person[own], hashes[own], *cells)
-        found.put(name, *counted(*(column[rows] for column in cells), value[own][rows]))
+        spread = np.flatnonzero(outcome == SPREAD)
+        put_quantities(found, RATIOS, person[own[spread]], hashes[own[spread]], of_place[spread], ratio[spread])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..choices import Choices
-from ..histograms import Histograms, Ladder, band_of
+from ..histograms import PERSONS_A_RUNG, Histograms, Ladder, band_of
 from ..lives import Int64s
 from ..plan import Plan
 from ..sums import Sums
@@ -38,8 +37,6 @@ from .statistics import (
     STAYS,
     STOPS,
 )
-
-_PERSONS_A_RUNG = 3
 
 
 @dataclass(frozen=True)
@@ -81,32 +78,27 @@ class Reasons:
 
 def compiled(released: Sums, plan: Plan) -> PayerModel:
     """Arrange what was released for drawing. A model without these statistics makes no periods."""
-    least = _PERSONS_A_RUNG * plan.min_cell
+    least = PERSONS_A_RUNG * plan.min_cell
     held = Choices.shares(released, HELD)
     return PayerModel(
         is_made=bool(len(released.get(ANY, 1)[1])) and "payers.has" in released,
         kinds=fields_of(released, KIND),
         has=Choices.shares(released, HAS),
         begins=Choices.shares(released, BEGINS),
-        begin_days=_days(released, BEGIN_DAYS, least),
+        begin_days=Ladder.of(released, BEGIN_DAYS, least),
         first=Choices.shares(released, FIRST).before(held, ((0,), ())),
         ends=Choices.rates(released, ENDS, 1),
         lengths=_lengths(released, least),
         stops=Choices.chances(released, STOPS, plan.min_cell),
         beyond=Choices.shares(released, BEYOND),
         gap=Choices.rates(released, GAP, least),
-        gap_days=_days(released, GAP_DAYS, least),
+        gap_days=Ladder.of(released, GAP_DAYS, least),
         stays=Choices.chances(released, STAYS, plan.min_cell),
         next=Choices.shares(released, NEXT).before(held, ((3,), ())),
         reasons=(_reasons(released, 0), _reasons(released, 1)),
         after_death=bool(released.get(AFTER_DEATH, 1)[1].sum()),
         is_late=bool((released.get("payers.ends.left", 2)[0][:, 0] < band_of(np.zeros(1, np.int64), LEFT)).any()),
     )
-
-
-def _days(released: Sums, rungs: Mapping[str, tuple[int, ...]], least: int) -> Ladder:
-    held = tuple(Histograms.of(released, name, len(columns)) for name, columns in rungs.items())
-    return Ladder(held, tuple(rungs.values()), least)
 
 
 def _reasons(released: Sums, is_last: int) -> Reasons:

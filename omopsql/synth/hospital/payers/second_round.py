@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
 from ..choices import put_rates, put_shares
-from ..counting import counted, representing
+from ..counting import put_quantities, put_quantity
 from ..histograms import band_of
 from ..lives import Int64s, People, is_last_of
 from ..plan import Plan
@@ -27,6 +25,7 @@ from .statistics import (
     ENDS,
     FIRST,
     GAP,
+    GAP_DAYS,
     HAS,
     HELD,
     LASTS,
@@ -76,7 +75,7 @@ def _count_beginnings(
     put_shares(found, HELD, covers.person, hashes, band_of(covers.start, AGES)[:, None], kind)
     days = np.where(begins == BEFORE, own - start, last - start)
     away = begins != ON
-    _put_days(found, BEGIN_DAYS, person[away], np.column_stack([begins, cell[person, 1]])[away], days[away])
+    put_quantity(found, BEGIN_DAYS, np.column_stack([begins, cell[person, 1]])[away], days[away])
 
 
 def _count_lengths(found: Sums, covers: Covers, kind: Int64s, hashes: npt.NDArray[np.uint64], margins: Sums) -> None:
@@ -89,10 +88,7 @@ def _count_lengths(found: Sums, covers: Covers, kind: Int64s, hashes: npt.NDArra
     is_frequent = np.isin(length, frequent)
     put_rates(found, LASTS, covers.person[whole], kind[whole, None], np.where(is_frequent, length, ALL_OTHERS)[whole])
     other = np.flatnonzero(whole & ~is_frequent)
-    for name, columns in DAYS.items():
-        own = [kind[other]] * len(columns)
-        rows = representing(covers.person[other], hashes[other], *own)
-        found.put(name, *counted(*(column[rows] for column in own), length[other][rows]))
+    put_quantities(found, DAYS, covers.person[other], hashes[other], kind[other, None], length[other])
 
 
 def _count_steps(found: Sums, covers: Covers, kind: Int64s, hashes: npt.NDArray[np.uint64]) -> None:
@@ -111,8 +107,7 @@ def _count_steps(found: Sums, covers: Covers, kind: Int64s, hashes: npt.NDArray[
     of_gap = gap_class(gap)
     put_rates(found, GAP, person[one], kind[one, None], of_gap)
     told = np.isin(of_gap, (OVERLAPS, LATER))
-    rows = representing(person[one][told], hashes[one][told], of_gap[told])
-    found.put("payers.gap_days", *counted(of_gap[told][rows], np.abs(gap[told][rows])))
+    put_quantities(found, GAP_DAYS, person[one][told], hashes[one][told], of_gap[told, None], np.abs(gap[told]))
     cell = np.column_stack([kind[one], turn_of(covers.start[one], covers.start[other]), of_gap == LATER])
     stays = kind[one] == kind[other]
     put_rates(found, STAYS, person[one], cell, stays.astype(np.int64))
@@ -124,8 +119,3 @@ def _crossing(person: Int64s, left: Int64s) -> tuple[Int64s, Int64s]:
     beyond = np.flatnonzero(left <= 0)
     first = beyond[group_starts([person[beyond]], len(beyond))]
     return first, np.searchsorted(person, person[first], side="right") - first - 1
-
-
-def _put_days(sums: Sums, rungs: Mapping[str, tuple[int, ...]], person: Int64s, cell: Int64s, days: Int64s) -> None:
-    for name, columns in rungs.items():
-        sums.put(name, *counted(*(cell[:, column] for column in columns), days))
