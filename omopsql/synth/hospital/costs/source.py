@@ -14,7 +14,7 @@ from omopsql.harmonize.cdm import roles
 
 from ..lives import Int64s
 from ..plan import TABLE_NUMBERS, Items
-from ..reading import Site
+from ..reading import Site, longs
 from ..told import Told
 from .patterns import AMOUNTS, patterns_of
 from .statistics import LARGEST
@@ -57,10 +57,10 @@ def records_of(site: Site, domain: str, items: Items) -> Records | None:
     if not site.has(table):
         return None
     rows = site.rows(table, items)
-    item = rows["item"].to_numpy().astype(np.int64)
+    item = longs(rows["item"])
     concept = np.where(item >= 0, np.append(items.concept, 0)[item], 0)
-    key = pc.fill_null(rows[roles(site.version)[table].key_field], -1).to_numpy().astype(np.int64)
-    person, day = (rows[name].to_numpy().astype(np.int64) for name in ("person", "own_day"))
+    key = longs(rows[roles(site.version)[table].key_field], -1)
+    person, day = (longs(rows[name]) for name in ("person", "own_day"))
     return Records(domain, person, concept, day, key)
 
 
@@ -88,7 +88,7 @@ def _costs_of(rows: pa.Table, records: Records) -> Costs:
     here = pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(rows["cost_domain_id"])), records.domain.lower())
     rows = rows.filter(pc.fill_null(here, False))
     order = np.argsort(records.key, kind="stable")
-    wanted = pc.fill_null(rows["cost_event_id"], -1).to_numpy().astype(np.int64)
+    wanted = longs(rows["cost_event_id"], -1)
     at = np.minimum(np.searchsorted(records.key[order], wanted), max(len(order) - 1, 0))
     found = (records.key[order][at] == wanted) & (wanted >= 0) if len(order) else np.zeros(len(wanted), np.bool_)
     rows, record = rows.filter(pa.array(found)), order[at[found]] if len(order) else np.zeros(0, np.int64)
@@ -96,7 +96,7 @@ def _costs_of(rows: pa.Table, records: Records) -> Costs:
     values = np.column_stack(amounts) if len(record) else np.zeros((0, len(AMOUNTS)))
     missing = ~np.isfinite(values) | (np.abs(values) >= LARGEST / 100)
     cents = np.round(np.where(missing, 0.0, values) * 100).astype(np.int64)
-    period = pc.fill_null(rows["payer_plan_period_id"], -1).to_numpy().astype(np.int64)
+    period = longs(rows["payer_plan_period_id"], -1)
     told = Told.of(rows, _FIELDS)
     order = np.lexsort((told.numbers, *cents.T, record))
     return Costs(record[order], cents[order], missing[order], period[order], told.at(order))

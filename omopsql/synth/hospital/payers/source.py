@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..counting import hashed_records
 from ..lives import Int64s, People
-from ..reading import Site
+from ..reading import Site, longs
 from ..sums import Sums
 from ..told import UNKNOWN, Told
 from .covering import covering
@@ -55,8 +55,8 @@ def read(site: Site) -> Covers:
     """
     people = site.people
     rows = site.rows(TABLE)
-    person = rows["person"].to_numpy().astype(np.int64)
-    start = rows["own_day"].to_numpy().astype(np.int64)
+    person = longs(rows["person"])
+    start = longs(rows["own_day"])
     ends = rows["payer_plan_period_end_date"].cast(pa.int32()).to_numpy().astype(np.float64) - people.birth[person]
     end = np.maximum(np.where(np.isnan(ends), people.end[person], ends).astype(np.int64), start)
     kind = Told.of(rows, tuple(name for part in _PARTS for name in _FIELDS[part]))

@@ -15,7 +15,7 @@ from omopsql.udfs.courses import OPEN
 from .. import episodes as layer
 from ..attributes import Drawn, states_of
 from ..columns import dates, keys, times, whole, within, written
-from ..episodes.second_round import ordinals
+from ..counting import ordinals
 from ..episodes.source import LINKED, Records
 from ..lives import Int64s, Lives, offsets_of
 from ..plan import TABLE_NUMBERS
