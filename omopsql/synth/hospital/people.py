@@ -16,7 +16,7 @@ import numpy as np
 from omopsql.udfs.people import uniforms
 
 from .counting import counted, put_quantity
-from .histograms import PERSONS_A_RUNG, Histograms, Ladder, Lookup, band_of, bands, rest_spread
+from .histograms import PERSONS_A_RUNG, Histograms, Ladder, Lookup, band_of, bands, shares_of_classes
 from .lives import Doubles, Int64s, People
 from .plan import Plan
 from .reading import Site
@@ -205,17 +205,11 @@ def _deaths(released: Sums) -> tuple[Int64s, Doubles, float]:
 
     Deaths that are too few in a class to be released are those that its band of age leaves, or else all deaths leave.
     """
-    classes, persons = released.get("people.class", 3)
-    (stages, of_stage), (cells, of_class) = released.get("people.dead.age", 1), released.get("people.dead.class", 3)
+    classes = released.get("people.class", 3)
     deaths, everyone = released.get("people.dead", 1)[1].sum(), released.get("people.start", 2)[1].sum()
-    sizes = persons.astype(float)
-    known = {tuple(cell): float(n) for cell, n in zip(cells.tolist(), of_class.tolist(), strict=True)}
-    found = np.array([known.get(tuple(cell), np.nan) for cell in classes.tolist()])
-    for (stage,), n in zip(stages.tolist(), of_stage.tolist(), strict=True):
-        here = classes[:, 1] == stage
-        found[here] = rest_spread(found[here], n, sizes[here])
-    found = rest_spread(found, float(deaths), sizes)
-    return classes, np.minimum(found / np.maximum(sizes, 1.0), 1.0), float(deaths / max(everyone, 1))
+    of_class, of_age = released.get("people.dead.class", 3), released.get("people.dead.age", 1)
+    share = shares_of_classes(classes, of_class, of_age, 1, float(deaths))
+    return classes[0], share, float(deaths / max(everyone, 1))
 
 
 def _birthdays(histogram: Histograms) -> tuple[Int64s, Doubles]:

@@ -14,7 +14,7 @@ import numpy as np
 from omopsql.udfs.people import uniforms
 
 from .counting import chosen, counted, put_quantity
-from .histograms import PERSONS_A_RUNG, Ladder, Lookup, band_of, rest_spread
+from .histograms import PERSONS_A_RUNG, Ladder, Lookup, band_of, shares_of_classes
 from .lives import Doubles, Int64s, People, Periods
 from .plan import Plan
 from .reading import Site
@@ -134,19 +134,10 @@ def _shares(released: Sums) -> tuple[Int64s, Doubles, float]:
     all such persons leave.
     """
     classes, persons = released.get("periods.class", 3)
-    (spans, of_span), (cells, of_class) = (released.get(f"periods.several.{name}", width) for name, width in _OF)
-    every = float(released.get("periods.several", 1)[1].sum())
-    sizes = persons.astype(float)
-    known = {tuple(cell): float(n) for cell, n in zip(cells.tolist(), of_class.tolist(), strict=True)}
-    found = np.array([known.get(tuple(cell), np.nan) for cell in classes.tolist()])
-    for (span,), n in zip(spans.tolist(), of_span.tolist(), strict=True):
-        here = classes[:, 0] == span
-        found[here] = rest_spread(found[here], n, sizes[here])
-    found = rest_spread(found, every, sizes)
-    return classes, np.minimum(found / np.maximum(sizes, 1.0), 1.0), min(every / max(sizes.sum(), 1.0), 1.0)
-
-
-_OF = (("span", 1), ("class", 3))
+    several = float(released.get("periods.several", 1)[1].sum())
+    of_class, of_span = released.get("periods.several.class", 3), released.get("periods.several.span", 1)
+    share = shares_of_classes((classes, persons), of_class, of_span, 0, several)
+    return classes, share, min(several / max(float(persons.sum()), 1.0), 1.0)
 
 
 def generate(model: PeriodModel, people: People, seed: int, numbers: Int64s) -> Periods:
