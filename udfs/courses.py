@@ -98,7 +98,7 @@ def _forget(seen):
     before[:], passed[:], last_seen[:] = 0, 0, NO_DAY
 
 
-@njit(nogil=True)
+@borrowing
 def _cover(seen, kind, level, last):
     """An episode of a kind begins, and covers the days to ``last``."""
     covered, covered_by_level, _, before, passed, _ = seen
