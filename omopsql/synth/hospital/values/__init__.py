@@ -1,6 +1,6 @@
 """The layer of values: numbers of measurements and observations.
 
-Where a visit holds many values of one kind (intensive care), this layer makes their times too; elsewhere it gives each
+Where a visit holds values at many moments (intensive care), this layer makes their times too; elsewhere it gives each
 event of the layer of events its value.
 """
 
