@@ -99,9 +99,9 @@ class Site:
         self._read: list[tuple[Items, frozenset[int], Events]] = []
 
     def has(self, table: str) -> bool:
-        """Whether the CDM holds the table, and it may be read."""
+        """Whether the CDM holds the table, its version knows it, and it may be read."""
         withheld = self.permitted.withholds_table(table) or self._bounded.withholds_table(table)
-        return table in self.cdm.tables and not withheld
+        return table in self.cdm.tables and table in tables(self.version) and not withheld
 
     def typed(self, table: str) -> str:
         """Write the SELECT of a table with all columns of its CDM version, in their types; what is absent is NULL.
