@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from omopsql.synth.hospital import events as layer
 from omopsql.synth.hospital.counting import chosen, counted, hashed
-from omopsql.synth.hospital.events import feedback, first_round
+from omopsql.synth.hospital.events import feedback, first_round, model, presence
 from omopsql.synth.hospital.events.second_round import Parsed
 from omopsql.synth.hospital.events.series import Series
 from omopsql.synth.hospital.events.structure import Structure
@@ -590,3 +590,23 @@ def test_choices_are_even_and_hang_on_the_record_alone() -> None:
     assert np.array_equal(choices[::-1], chosen(np.full(60_000, 6), record[::-1]))
     assert len(np.unique(hashed(record, record % 3))) == 60_000
     assert (hashed(record, record + 1) != hashed(record + 1, record)).all()
+
+
+def test_persons_of_strata_too_small_to_be_released_are_in_the_model() -> None:
+    """Of 60 men 20 are known to be in one of three bands of years observed; of 50 women nothing is."""
+    released = Sums()
+    released.put("events.sex", np.array([[_MALE], [_FEMALE]]), [60, 50])
+    released.put("events.persons_years", np.array([[0, 0]]), [20])
+    structure: Any = SimpleNamespace(sexes=np.array([_MALE, _FEMALE]), outcomes=3, born=np.array([390]))
+    strata = presence.Strata.of(released, structure)
+    assert strata.persons.sum(1) == pytest.approx([20, 20, 20, 50 / 3, 50 / 3, 50 / 3])
+    assert strata.persons.sum(0) == pytest.approx([30, 30, 25, 25])
+
+
+def test_persons_of_years_of_birth_too_small_to_be_released_are_expected_to_have_items() -> None:
+    margins = Sums()
+    margins.put("events.sex", np.array([[_MALE]]), [100])
+    margins.put("events.born", np.array([[392]]), [40])
+    lustra, persons = model._lustra(margins, np.array([[390, 394]]))
+    assert lustra.tolist() == [390, 391, 392, 393, 394]
+    assert persons.tolist() == [15, 15, 40, 15, 15]

@@ -261,16 +261,33 @@ def _listed(never: np.ndarray) -> tuple[Ints, Ints]:
 
 def _expected(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """The persons expected with two items if these had nothing to do with each other: by chance, and by cohort."""
-    born, persons = plan.margins.get("events.born", 1)
     keys, n = plan.margins.get("events.cohort", 4)
     item = plan.items.find(keys[:, 0], keys[:, 1])
+    born, persons = _lustra(plan.margins, keys[:, 2:])
     of_cohort = np.zeros((len(plan.items), len(born)))
     for x, low, high, count in zip(item, keys[:, 2], keys[:, 3], n, strict=True):
-        inside = (born[:, 0] >= low) & (born[:, 0] <= high)
+        inside = (born >= low) & (born <= high)
         of_cohort[x, inside] += count * persons[inside] / max(persons[inside].sum(), 1)
     total = of_cohort.sum(1)
     by_chance = np.outer(total, total) / max(persons.sum(), 1)
     return by_chance, np.asarray((of_cohort / np.maximum(persons, 1)) @ of_cohort.T)
+
+
+def _lustra(margins: Sums, told: Ints) -> tuple[Ints, np.ndarray]:
+    """Five years of birth from the first to the last that anything is told of, and the persons born in each.
+
+    Those too few to be released share evenly what is left of all persons. ``told`` are bins (first, last) of them.
+    """
+    keys, n = margins.get("events.born", 1)
+    every = np.concatenate([keys.ravel(), told.ravel()])
+    if not len(every):
+        return np.zeros(0, np.int64), np.zeros(0)
+    persons = np.zeros(int(every.max() - every.min()) + 1)
+    persons[keys[:, 0] - every.min()] = n
+    empty = persons == 0
+    left = max(float(margins.get("events.sex", 1)[1].sum() - n.sum()), 0.0)
+    persons[empty] = left / max(int(empty.sum()), 1)
+    return np.arange(every.min(), every.max() + 1), persons
 
 
 def _calibrated(

@@ -33,8 +33,9 @@ class Strata:
     def of(cls, released: Sums, structure: Structure) -> Strata:
         """Read the persons of each stratum."""
         sexes, years, cohorts = len(structure.sexes), structure.outcomes, len(structure.born) + 1
-        by_years = _table(released, "events.persons_years", (sexes, years)).ravel()
-        by_born = _table(released, "events.persons_born", (sexes, cohorts)).ravel()
+        of_sex = released.get("events.sex", 1)[1].astype(float)
+        by_years = _completed(_table(released, "events.persons_years", (sexes, years)), of_sex).ravel()
+        by_born = _completed(_table(released, "events.persons_born", (sexes, cohorts)), of_sex).ravel()
         cells = np.zeros((sexes * years, sexes * cohorts))
         keys, n = released.get("events.persons", 3)
         cells[keys[:, 0] * years + keys[:, 1], keys[:, 0] * cohorts + keys[:, 2]] = n
@@ -55,6 +56,13 @@ class Strata:
     def sex_of_column(self) -> Ints:
         """The sex of each column."""
         return np.repeat(np.arange(self.sexes), self.cohorts)
+
+
+def _completed(table: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """A table whose empty cells, too small to be released, share evenly what is left of the total of their row."""
+    empty = table == 0
+    left = np.maximum(totals - table.sum(1), 0)
+    return np.asarray(table + empty * (left / np.maximum(empty.sum(1), 1))[:, None])
 
 
 def _raked(guess: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
