@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
 import hospital_cdm as made
 import hospital_episodes as cancers
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from hospital_twins import Twins, bare, of_layer, second_rounds, with_noise
 
 import omopsql
-from omopsql.quoting import literal
 from omopsql.synth.hospital import episodes as layer
-from omopsql.synth.hospital import tables
 from omopsql.synth.hospital.counting import representing
-from omopsql.synth.hospital.describe import described
 from omopsql.synth.hospital.fit import fit
-from omopsql.synth.hospital.generate import Hospital
-from omopsql.synth.hospital.noise.fit import Protection, fit_with_noise
-from omopsql.synth.hospital.sums import HEADER, Header, Sums
+from omopsql.synth.hospital.sums import Sums
 from omopsql.udfs import courses as kernel
 
 SOURCE, SYNTHETIC, SEED = 800, 2000, 5
@@ -29,55 +22,16 @@ LEVELS = (cancers.DISEASE, cancers.REGIMEN, cancers.CYCLE)
 
 
 @pytest.fixture(scope="module")
-def source() -> duckdb.DuckDBPyConnection:
+def twins() -> Twins:
     """A hospital where two of five persons have episodes of a cancer."""
     con = omopsql.connect()
     made.make_hospital(con, persons=SOURCE)
     cancers.add_episodes(con)
-    return con
+    return Twins(con, SYNTHETIC, SEED)
 
 
-@pytest.fixture(scope="module")
-def model(source: duckdb.DuckDBPyConnection) -> pa.Table:
-    return fit(source.cursor(), "cdm")[0]
-
-
-@pytest.fixture(scope="module")
-def hospital(model: pa.Table) -> Hospital:
-    return Hospital(model)
-
-
-@pytest.fixture(scope="module")
-def synthetic(hospital: Hospital) -> dict[str, pa.Table]:
-    return _made(hospital, np.arange(1, SYNTHETIC + 1))
-
-
-@pytest.fixture(scope="module")
-def con(source: duckdb.DuckDBPyConnection, synthetic: dict[str, pa.Table]) -> duckdb.DuckDBPyConnection:
-    """A database with both: schemas ``cdm`` and ``made``."""
-    found = source.cursor()
-    found.execute("CREATE SCHEMA made")
-    for name, rows in synthetic.items():
-        found.register("rows_made", rows)
-        found.execute(f"CREATE TABLE made.{name} AS FROM rows_made")
-    return found
-
-
-def _made(hospital: Hospital, numbers: np.ndarray) -> dict[str, pa.Table]:
-    lives = hospital.lives(SEED, numbers)
-    return {name: tables.render(name, lives, hospital) for name in tables.made(hospital)}
-
-
-def _of_both(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[tuple[int, ...], float], ...]:
-    """What a query says of each key, its last column, in the source and in what was made."""
-    return tuple(
-        {tuple(key): float(value) for *key, value in con.execute(sql.format(schema)).fetchall()}
-        for schema in ("cdm", "made")
-    )
-
-
-def _near(con: duckdb.DuckDBPyConnection, sql: str, tolerance: float) -> None:
-    real, found = _of_both(con, sql)
+def _near(twins: Twins, sql: str, tolerance: float) -> None:
+    real, found = twins.by_key(sql)
     assert real
     far = {key: (real.get(key, 0.0), found.get(key, 0.0)) for key in real | found}
     assert not {key: pair for key, pair in far.items() if abs(pair[0] - pair[1]) > tolerance}
@@ -109,15 +63,15 @@ _EVENTS = f"""
 # Episodes
 
 
-def test_as_many_persons_have_a_disease(con: duckdb.DuckDBPyConnection) -> None:
+def test_as_many_persons_have_a_disease(twins: Twins) -> None:
     share = f"""
         SELECT episode_object_concept_id, count(DISTINCT person_id) / (SELECT count(*) FROM {{0}}.person)
         FROM {{0}}.episode WHERE episode_concept_id = {cancers.DISEASE} GROUP BY ALL
     """
-    _near(con, share, 0.04)
+    _near(twins, share, 0.04)
 
 
-def test_who_has_a_drug_has_its_regimen_as_often(con: duckdb.DuckDBPyConnection) -> None:
+def test_who_has_a_drug_has_its_regimen_as_often(twins: Twins) -> None:
     """Nobody has a regimen without its first drug; of all who have that drug, as many have the regimen."""
     drugs = ", ".join(f"({regimen}, {drugs[0]})" for regimen, drugs in cancers.DRUGS.items())
     share = f"""
@@ -131,8 +85,8 @@ def test_who_has_a_drug_has_its_regimen_as_often(con: duckdb.DuckDBPyConnection)
         SELECT regimen, avg((treated.person_id IS NOT NULL)::INT)
         FROM taken FULL JOIN treated USING (regimen, person_id) GROUP BY ALL
     """
-    _near(con, share, 0.15)
-    ((without,),) = con.execute(
+    _near(twins, share, 0.15)
+    ((without,),) = twins.con.execute(
         f"SELECT count(*) FROM made.episode JOIN (VALUES {drugs}) AS d (regimen, drug) ON regimen = "
         f"episode_object_concept_id WHERE episode_concept_id = {cancers.REGIMEN} AND NOT EXISTS (FROM "
         "made.drug_exposure AS record WHERE record.person_id = episode.person_id AND drug_concept_id = drug "
@@ -141,33 +95,33 @@ def test_who_has_a_drug_has_its_regimen_as_often(con: duckdb.DuckDBPyConnection)
     assert without == 0
 
 
-def test_diseases_begin_at_the_first_record_and_some_go_on(con: duckdb.DuckDBPyConnection) -> None:
+def test_diseases_begin_at_the_first_record_and_some_go_on(twins: Twins) -> None:
     begins = f"""
         SELECT episode_start_date - (SELECT min(condition_start_date) FROM {{0}}.condition_occurrence AS record
             WHERE record.person_id = episode.person_id AND condition_concept_id = episode_object_concept_id) AS days,
             count(*) / (SELECT count(*) FROM {{0}}.episode WHERE episode_concept_id = {cancers.DISEASE})
         FROM {{0}}.episode WHERE episode_concept_id = {cancers.DISEASE} GROUP BY ALL HAVING count(*) > 3
     """
-    real, found = _of_both(con, begins)
+    real, found = twins.by_key(begins)
     assert set(real) == set(found) == {(0,), (6,)}
     assert abs(real[0,] - found[0,]) < 0.05
-    _near(con, "SELECT episode_concept_id, avg((episode_end_date IS NULL)::INT) FROM {0}.episode GROUP BY ALL", 0.06)
+    _near(twins, "SELECT episode_concept_id, avg((episode_end_date IS NULL)::INT) FROM {0}.episode GROUP BY ALL", 0.06)
 
 
-def test_lengths_are_those_of_the_source(con: duckdb.DuckDBPyConnection) -> None:
+def test_lengths_are_those_of_the_source(twins: Twins) -> None:
     days = "episode_end_date - episode_start_date"
     for quantile in (0.25, 0.5, 0.75):
         length = f"SELECT episode_concept_id, quantile_cont({days}, {quantile}) FROM {{0}}.episode GROUP BY ALL"
-        real, found = _of_both(con, length)
+        real, found = twins.by_key(length)
         assert found[cancers.CYCLE,] == real[cancers.CYCLE,] == 20
         assert abs(found[cancers.REGIMEN,] - real[cancers.REGIMEN,]) <= 22  # days: one cycle
         assert abs(found[cancers.DISEASE,] / real[cancers.DISEASE,] - 1) < 0.15
 
 
-def test_parents_are_of_the_person_and_hold_their_children(con: duckdb.DuckDBPyConnection) -> None:
-    real, found = _of_both(con, f"SELECT episode_concept_id, parent_concept, count(*) FROM ({_NESTED}) GROUP BY ALL")
+def test_parents_are_of_the_person_and_hold_their_children(twins: Twins) -> None:
+    real, found = twins.by_key(f"SELECT episode_concept_id, parent_concept, count(*) FROM ({_NESTED}) GROUP BY ALL")
     assert set(real) == set(found)
-    ((strangers, early),) = con.execute(
+    ((strangers, early),) = twins.con.execute(
         f"SELECT count(*) FILTER (parent_person <> person_id), count(*) FILTER (episode_start_date < parent_start) "
         f"FROM ({_NESTED.format('made')}) WHERE episode_parent_id IS NOT NULL"
     ).fetchall()
@@ -177,10 +131,10 @@ def test_parents_are_of_the_person_and_hold_their_children(con: duckdb.DuckDBPyC
             <= coalesce(parent_end, DATE '2100-01-01'))::INT)
         FROM ({_NESTED}) WHERE parent_start IS NOT NULL GROUP BY ALL
     """
-    _near(con, held, 0.02)
+    _near(twins, held, 0.02)
 
 
-def test_children_are_as_many_and_numbered_in_order(con: duckdb.DuckDBPyConnection) -> None:
+def test_children_are_as_many_and_numbered_in_order(twins: Twins) -> None:
     number = """
         SELECT episode_concept_id, avg(children) FROM (
             SELECT parent.episode_id, parent.episode_concept_id, count(child.episode_id) AS children
@@ -188,37 +142,37 @@ def test_children_are_as_many_and_numbered_in_order(con: duckdb.DuckDBPyConnecti
             GROUP BY ALL)
         GROUP BY ALL
     """
-    _near(con, number, 0.8)
-    ((wrong,),) = con.execute(
+    _near(twins, number, 0.8)
+    ((wrong,),) = twins.con.execute(
         "SELECT count(*) FROM (SELECT episode_number, row_number() OVER (PARTITION BY episode_parent_id "
         "ORDER BY episode_start_date) AS place FROM made.episode WHERE episode_parent_id IS NOT NULL) "
         "WHERE episode_number IS DISTINCT FROM place"
     ).fetchall()
     assert wrong == 0
-    assert con.execute(
+    assert twins.con.execute(
         f"SELECT count(episode_number) FROM made.episode WHERE episode_concept_id = {cancers.DISEASE}"
     ).fetchall() == [(0,)]
 
 
-def test_regimens_are_those_of_their_disease_and_cycles_of_their_regimen(con: duckdb.DuckDBPyConnection) -> None:
+def test_regimens_are_those_of_their_disease_and_cycles_of_their_regimen(twins: Twins) -> None:
     pairs = f"""
         SELECT parent_object, episode_object_concept_id, count(DISTINCT person_id) / (SELECT count(*) FROM {{0}}.person)
         FROM ({_NESTED}) WHERE parent_object IS NOT NULL AND episode_number = 1 GROUP BY ALL
     """
-    real, found = _of_both(con, pairs)
+    real, found = twins.by_key(pairs)
     assert set(found) == set(real)
 
 
-def test_what_else_is_told_fits_the_object(con: duckdb.DuckDBPyConnection) -> None:
+def test_what_else_is_told_fits_the_object(twins: Twins) -> None:
     told = """
         SELECT DISTINCT episode_concept_id, episode_object_concept_id, episode_type_concept_id, episode_source_value
         FROM {}.episode ORDER BY ALL
     """
-    assert con.execute(told.format("made")).fetchall() == con.execute(told.format("cdm")).fetchall()
+    assert twins.con.execute(told.format("made")).fetchall() == twins.con.execute(told.format("cdm")).fetchall()
 
 
-def test_episodes_lie_in_the_observed_life(con: duckdb.DuckDBPyConnection) -> None:
-    ((outside, dead),) = con.execute(
+def test_episodes_lie_in_the_observed_life(twins: Twins) -> None:
+    ((outside, dead),) = twins.con.execute(
         """
         SELECT count(*) FILTER (episode_start_date < observation_period_start_date
             OR coalesce(episode_end_date, episode_start_date) > observation_period_end_date
@@ -233,21 +187,23 @@ def test_episodes_lie_in_the_observed_life(con: duckdb.DuckDBPyConnection) -> No
 # What they hold
 
 
-def test_events_are_records_of_the_person_as_often_within_the_episode(con: duckdb.DuckDBPyConnection) -> None:
-    ((events,),) = con.execute("SELECT count(*) FROM made.episode_event").fetchall()
-    found = con.execute(f"SELECT count(*), count(*) FILTER (of_person = person_id) FROM ({_EVENTS.format('made')})")
+def test_events_are_records_of_the_person_as_often_within_the_episode(twins: Twins) -> None:
+    ((events,),) = twins.con.execute("SELECT count(*) FROM made.episode_event").fetchall()
+    found = twins.con.execute(
+        f"SELECT count(*), count(*) FILTER (of_person = person_id) FROM ({_EVENTS.format('made')})"
+    )
     assert found.fetchall() == [(events, events)]
     assert events > 5 * SYNTHETIC
     inside = f"""
         SELECT episode_concept_id, avg((day >= episode_start_date AND day <= coalesce(episode_end_date, day))::INT)
         FROM ({_EVENTS}) GROUP BY ALL
     """
-    real, _ = _of_both(con, inside)
+    real, _ = twins.by_key(inside)
     assert real[cancers.DISEASE,] < 0.98
-    _near(con, inside, 0.02)
+    _near(twins, inside, 0.02)
 
 
-def test_episodes_hold_as_many_records_of_each_concept(con: duckdb.DuckDBPyConnection) -> None:
+def test_episodes_hold_as_many_records_of_each_concept(twins: Twins) -> None:
     """Of the concepts of the source; of the records of drugs, as many as there are in synthetic regimens."""
     held = f"""
         SELECT episode_concept_id, concept, count(*) / first(episodes)
@@ -255,7 +211,7 @@ def test_episodes_hold_as_many_records_of_each_concept(con: duckdb.DuckDBPyConne
             USING (episode_concept_id)
         GROUP BY ALL
     """
-    real, found = _of_both(con, held)
+    real, found = twins.by_key(held)
     assert set(real) == set(found)
     for key in ((cancers.DISEASE, cancers.COLON), (cancers.DISEASE, cancers.SURGERY)):
         assert abs(found[key] / real[key] - 1) < 0.15, key
@@ -267,69 +223,35 @@ def test_episodes_hold_as_many_records_of_each_concept(con: duckdb.DuckDBPyConne
             AND event.event_id = record.event_id AND field = episode_event_field_concept_id
         WHERE concept >= 4000 GROUP BY ALL HAVING count(*) > 300
     """
-    real, found = _of_both(con, of_all)
+    real, found = twins.by_key(of_all)
     assert {key for key, share in real.items() if share > 0} == {key for key, share in found.items() if share > 0}
     assert not {key: share for key, share in found.items() if abs(share - real.get(key, share)) > 0.1}
     assert abs(found[cancers.CYCLE, cancers.MARKER] - real[cancers.CYCLE, cancers.MARKER]) < 0.05
 
 
-def test_a_record_is_held_once_by_an_episode(con: duckdb.DuckDBPyConnection) -> None:
-    ((distinct,),) = con.execute("SELECT count(*) FROM (SELECT DISTINCT * FROM made.episode_event)").fetchall()
-    assert con.execute("SELECT count(*) FROM made.episode_event").fetchall() == [(distinct,)]
+def test_a_record_is_held_once_by_an_episode(twins: Twins) -> None:
+    ((distinct,),) = twins.con.execute("SELECT count(*) FROM (SELECT DISTINCT * FROM made.episode_event)").fetchall()
+    assert twins.con.execute("SELECT count(*) FROM made.episode_event").fetchall() == [(distinct,)]
 
 
 # As every table
 
 
-def test_no_check_fails_that_the_source_passes(
-    source: duckdb.DuckDBPyConnection, synthetic: dict[str, pa.Table], tmp_path: Path
-) -> None:
-    made.write_hospital(source, "cdm", tmp_path / "real")
-    (tmp_path / "made").mkdir()
-    for name, rows in synthetic.items():
-        pq.write_table(rows, tmp_path / "made" / f"{name}.parquet")
-    with omopsql.connect() as con:
-        worse = con.execute(
-            f"""
-            SELECT made.checkName, made.cdmTableName, made.cdmFieldName
-            FROM omopsql.check_cdm({literal(str(tmp_path / "made"))}) AS made
-            JOIN omopsql.check_cdm({literal(str(tmp_path / "real"))}) AS real USING (checkId)
-            WHERE made.failed = 1 AND real.failed = 0 AND made.cdmTableName ILIKE 'episode%'
-            """
-        ).fetchall()
-    assert worse == []
+def test_no_check_fails_that_the_source_passes(twins: Twins, tmp_path: Path) -> None:
+    assert [check for check in twins.newly_failed(tmp_path) if check[1].startswith("episode")] == []
 
 
-def test_a_person_is_the_same_alone_and_among_many(hospital: Hospital, synthetic: dict[str, pa.Table]) -> None:
-    with_episodes = np.unique(synthetic["episode"]["person_id"].to_numpy())[:3]
-    for numbers in (with_episodes[:1], with_episodes, np.array([1, *with_episodes.tolist()])):
-        lives = hospital.lives(SEED, np.unique(numbers))
-        for name in ("episode_event", "episode"):
-            rows = synthetic[name]
-            own = np.isin(tables.persons(name, rows, hospital), numbers)
-            alone = tables.render(name, lives, hospital)
-            assert alone.num_rows > 0
-            assert alone.equals(rows.filter(pa.array(own)).combine_chunks()), name
+def test_a_person_is_the_same_alone_and_among_many(twins: Twins) -> None:
+    with_episodes = np.unique(twins.synthetic["episode"]["person_id"].to_numpy())[:3].tolist()
+    for numbers in (with_episodes[:1], with_episodes, [1, *with_episodes]):
+        alone = twins.same_alone({*numbers}, ["episode_event", "episode"])
+        assert min(rows.num_rows for rows in alone.values()) > 0
 
 
-def test_no_small_cell_is_released_and_each_is_told_in_words(
-    source: duckdb.DuckDBPyConnection, model: pa.Table
-) -> None:
-    found = [row for row in model.to_pylist() if row["statistic"].startswith("episodes.")]
+def test_no_small_cell_is_released_and_each_is_told_in_words(twins: Twins) -> None:
     unused = {"episodes.first", "episodes.more"}  # here a record begins every episode
-    assert {row["statistic"] for row in found} == set(layer.RULES) - unused
-    assert min(row["n"] for row in found) >= 10
+    assert twins.released_in_words("episodes") == set(layer.RULES) - unused
     assert all(rule.counts_persons for rule in layer.RULES.values())
-    told = described(source.cursor(), Sums.from_table(model, "m"), "m").to_pylist()
-    said = [row["words"] for row in told if row["statistic"].startswith("episodes.")]
-    assert len(said) == len(found)
-    assert not [words for words in said if "key" in words or "{" in words]
-
-
-def _bare(table: pa.Table) -> Sums:
-    sums = Sums.from_table(table, "a part")
-    sums.drop(HEADER)
-    return sums
 
 
 def test_three_sites_add_up_to_the_whole() -> None:
@@ -342,18 +264,16 @@ def test_three_sites_add_up_to_the_whole() -> None:
     for table in ("observation_period", "visit_occurrence", "condition_occurrence", "drug_exposure", "measurement"):
         con.execute(f"INSERT INTO whole.{table} BY NAME FROM c.{table}")
     con.execute("DROP TABLE c.episode; DROP TABLE c.episode_event")
-    parts = [fit(con.cursor(), name, for_merge=True, margins_only=True)[0] for name in "abc"]
-    margins = Sums.merged([*map(_bare, parts), Header(201, "5.4", 10, private=True, round=1).sums()])
-    second = [fit(con.cursor(), name, for_merge=True, margins=margins)[0] for name in "cab"]
+    second = second_rounds(con, "abc", 201)
     pooled = fit(con.cursor(), "whole", for_merge=True)[0]
-    own = [name for name in _bare(pooled) if name.startswith("episodes.")]
+    own = of_layer(pooled, "episodes")
     assert len(own) > 20
-    added = Sums.merged(map(_bare, second)).only(own).to_table()
-    assert added.equals(_bare(pooled).only(own).to_table())
+    added = Sums.merged(map(bare, second)).only(own).to_table()
+    assert added.equals(bare(pooled).only(own).to_table())
 
 
-def test_order_of_rows_and_keys_change_nothing(source: duckdb.DuckDBPyConnection, model: pa.Table) -> None:
-    con = source.cursor()
+def test_order_of_rows_and_keys_change_nothing(twins: Twins) -> None:
+    con = twins.source.cursor()
     con.execute("CREATE SCHEMA renamed")
     for (table,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'cdm'").fetchall():
         con.execute(f"CREATE TABLE renamed.{table} AS FROM cdm.{table} ORDER BY 1 DESC")
@@ -362,16 +282,16 @@ def test_order_of_rows_and_keys_change_nothing(source: duckdb.DuckDBPyConnection
         "episode_parent_id = 7 * episode_parent_id % 10000019"
     )
     con.execute("UPDATE renamed.episode_event SET episode_id = 7 * episode_id % 10000019")
-    own = [name for name in _bare(model) if name.startswith("episodes.")]
-    again = _bare(fit(con, "renamed")[0])
-    assert again.only(own).to_table().equals(_bare(model).only(own).to_table())
+    own = of_layer(twins.model, "episodes")
+    again = bare(fit(con, "renamed")[0])
+    assert again.only(own).to_table().equals(bare(twins.model).only(own).to_table())
 
 
-def test_under_noise_episodes_are_left_out(source: duckdb.DuckDBPyConnection) -> None:
+def test_under_noise_episodes_are_left_out(twins: Twins) -> None:
     """Nothing of them is counted, so nothing exact can be released."""
-    noisy, _ = fit_with_noise(source.cursor(), "cdm", Protection(200.0, 1e-6, 12))
+    noisy = with_noise(twins.source, 200.0, 12)
+    assert of_layer(noisy, "episodes") == []
     told = Sums.from_table(noisy, "m")
-    assert not [name for name in told if name.startswith("episodes.")]
     assert not {"episode", "episode_event"} & set(map(str, told.labels("attributes.tables")))
     assert not (told.get("items", 2)[0][:, 0] == 8).any()
 
@@ -379,7 +299,7 @@ def test_under_noise_episodes_are_left_out(source: duckdb.DuckDBPyConnection) ->
 def test_a_hospital_without_episodes_learns_nothing_of_them() -> None:
     with omopsql.connect() as con:
         made.make_hospital(con)
-        assert not [name for name in Sums.from_table(fit(con.cursor(), "cdm")[0], "m") if name.startswith("episodes")]
+        assert of_layer(fit(con.cursor(), "cdm")[0], "episodes") == []
 
 
 # Opportunities, on paper

@@ -8,69 +8,33 @@ import duckdb
 import hospital_cdm as made
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from hospital_twins import Twins, halves_add_up, of_layer
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 import omopsql
-from omopsql.quoting import literal
 from omopsql.synth.hospital import periods as layer
 from omopsql.synth.hospital import tables
-from omopsql.synth.hospital.describe import described
 from omopsql.synth.hospital.fit import RULES, first_round, fit, plan_of, released
 from omopsql.synth.hospital.generate import Hospital
 from omopsql.synth.hospital.lives import Events, People, Periods
 from omopsql.synth.hospital.noise.contributions import contributions
 from omopsql.synth.hospital.noise.release import binned
 from omopsql.synth.hospital.reading import Site
-from omopsql.synth.hospital.sums import HEADER, Header, Sums
+from omopsql.synth.hospital.sums import Sums
 
 SOURCE, SYNTHETIC, SEED = 600, 2000, 11
 
 
 @pytest.fixture(scope="module")
-def source() -> duckdb.DuckDBPyConnection:
+def twins() -> Twins:
     """A hospital where three of ten persons have gaps in their observation."""
     con = omopsql.connect()
     made.make_hospital(con, persons=SOURCE)
     made.add_gaps(con)
-    return con
-
-
-@pytest.fixture(scope="module")
-def hospital(source: duckdb.DuckDBPyConnection) -> Hospital:
-    return Hospital(fit(source.cursor(), "cdm")[0])
-
-
-@pytest.fixture(scope="module")
-def synthetic(hospital: Hospital) -> dict[str, pa.Table]:
-    return _made(hospital, np.arange(1, SYNTHETIC + 1))
-
-
-@pytest.fixture(scope="module")
-def con(source: duckdb.DuckDBPyConnection, synthetic: dict[str, pa.Table]) -> duckdb.DuckDBPyConnection:
-    """A database with both: schemas ``cdm`` and ``made``."""
-    found = source.cursor()
-    found.execute("CREATE SCHEMA made")
-    for name, rows in synthetic.items():
-        found.register("rows_made", rows)
-        found.execute(f"CREATE TABLE made.{name} AS FROM rows_made")
-    return found
-
-
-def _made(hospital: Hospital, numbers: np.ndarray) -> dict[str, pa.Table]:
-    lives = hospital.lives(SEED, numbers)
-    return {name: tables.render(name, lives, hospital) for name in tables.made(hospital)}
-
-
-def _column(con: duckdb.DuckDBPyConnection, sql: str) -> np.ndarray:
-    return np.array([value for (value,) in con.execute(sql).fetchall()], np.float64)
-
-
-def _of_both(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[np.ndarray, np.ndarray]:
-    return _column(con, sql.format("cdm")), _column(con, sql.format("made"))
+    return Twins(con, SYNTHETIC, SEED)
 
 
 _GAPS = """
@@ -80,17 +44,17 @@ _GAPS = """
 """
 
 
-def test_as_many_persons_have_several_periods(con: duckdb.DuckDBPyConnection) -> None:
+def test_as_many_persons_have_several_periods(twins: Twins) -> None:
     numbers = "SELECT count(*) FROM {}.observation_period GROUP BY person_id"
-    of_source, of_made = _of_both(con, numbers)
+    of_source, of_made = twins.columns(numbers)
     assert of_made.size == SYNTHETIC
     for number, expected in ((1, 0.7), (2, 0.2), (3, 0.1)):
         assert abs((of_source == number).mean() - expected) < 0.02
         assert abs((of_made == number).mean() - (of_source == number).mean()) < 0.03
 
 
-def test_gaps_are_as_long_and_lie_where_they_do_in_the_source(con: duckdb.DuckDBPyConnection) -> None:
-    of_source, of_made = _of_both(con, f"SELECT days FROM ({_GAPS})")
+def test_gaps_are_as_long_and_lie_where_they_do_in_the_source(twins: Twins) -> None:
+    of_source, of_made = twins.columns(f"SELECT days FROM ({_GAPS})")
     assert of_made.min() >= 1
     assert ks_2samp(of_source, of_made).statistic < 0.08
     place = """
@@ -99,21 +63,21 @@ def test_gaps_are_as_long_and_lie_where_they_do_in_the_source(con: duckdb.DuckDB
             observation_period_end_date - observation_period_start_date + 1 AS days FROM {}.observation_period)
         QUALIFY share < 1
     """
-    assert ks_2samp(*_of_both(con, place)).statistic < 0.08
+    assert ks_2samp(*twins.columns(place)).statistic < 0.08
 
 
-def test_observation_ends_and_lasts_as_before(con: duckdb.DuckDBPyConnection) -> None:
+def test_observation_ends_and_lasts_as_before(twins: Twins) -> None:
     """Gaps lie inside the time from the first day to the last, which stays as long."""
     for span in ("max(observation_period_end_date) - min(observation_period_start_date)",
                  "epoch(max(observation_period_end_date)) / 86400"):  # fmt: skip
         assert (
-            ks_2samp(*_of_both(con, f"SELECT {span} FROM {{}}.observation_period GROUP BY person_id")).statistic < 0.08
+            ks_2samp(*twins.columns(f"SELECT {span} FROM {{}}.observation_period GROUP BY person_id")).statistic < 0.08
         )
 
 
 @pytest.mark.parametrize("several", [True, False])
 @pytest.mark.parametrize("table", ["visit_occurrence", "condition_occurrence"])
-def test_records_are_as_many_in_the_observed_time(con: duckdb.DuckDBPyConnection, table: str, several: bool) -> None:
+def test_records_are_as_many_in_the_observed_time(twins: Twins, table: str, several: bool) -> None:
     """Persons with gaps have fewer records, and as many in a year of observation."""
     a_year = f"""
         WITH observed AS (
@@ -122,14 +86,14 @@ def test_records_are_as_many_in_the_observed_time(con: duckdb.DuckDBPyConnection
         )
         SELECT (SELECT count(*) FROM {{0}}.{table} SEMI JOIN observed USING (person_id)) / sum(years) FROM observed
     """
-    of_source, of_made = _of_both(con, a_year)
+    of_source, of_made = twins.columns(a_year)
     assert abs(of_made[0] / of_source[0] - 1) < 0.06
 
 
-def test_no_record_lies_in_a_gap(con: duckdb.DuckDBPyConnection, synthetic: dict[str, pa.Table]) -> None:
+def test_no_record_lies_in_a_gap(twins: Twins) -> None:
     """Not one date of a record is outside a period, and none ends in another period than it began in."""
     seen = 0
-    for name, rows in synthetic.items():
+    for name, rows in twins.synthetic.items():
         if "person_id" not in rows.column_names or name in ("person", "observation_period", "death"):
             continue
         dated = [column.name for column in rows.schema if column.type == pa.date32() and "verbatim" not in column.name]
@@ -138,7 +102,7 @@ def test_no_record_lies_in_a_gap(con: duckdb.DuckDBPyConnection, synthetic: dict
             "AND observation_period_end_date"
             for day in dated
         )
-        ((outside,),) = con.execute(
+        ((outside,),) = twins.con.execute(
             f"SELECT count(*) FROM made.{name} AS record WHERE NOT EXISTS (FROM made.observation_period AS period "
             f"WHERE period.person_id = record.person_id AND {inside})"
         ).fetchall()
@@ -147,34 +111,16 @@ def test_no_record_lies_in_a_gap(con: duckdb.DuckDBPyConnection, synthetic: dict
     assert seen > 20 * SYNTHETIC
 
 
-def test_no_check_fails_that_the_source_passes(
-    source: duckdb.DuckDBPyConnection, synthetic: dict[str, pa.Table], tmp_path: Path
-) -> None:
-    made.write_hospital(source, "cdm", tmp_path / "real")
-    (tmp_path / "made").mkdir()
-    for name, rows in synthetic.items():
-        pq.write_table(rows, tmp_path / "made" / f"{name}.parquet")
-    with omopsql.connect() as con:
-        worse = con.execute(
-            f"""
-            SELECT made.checkName, made.cdmTableName, made.cdmFieldName
-            FROM omopsql.check_cdm({literal(str(tmp_path / "made"))}) AS made
-            JOIN omopsql.check_cdm({literal(str(tmp_path / "real"))}) AS real USING (checkId)
-            WHERE made.failed = 1 AND real.failed = 0
-            """
-        ).fetchall()
-    assert worse == []
+def test_no_check_fails_that_the_source_passes(twins: Twins, tmp_path: Path) -> None:
+    assert twins.newly_failed(tmp_path) == []
 
 
-def test_a_person_is_the_same_alone_and_among_many(hospital: Hospital, synthetic: dict[str, pa.Table]) -> None:
-    period = synthetic["observation_period"]
-    several = [person for person, keys in _periods_of(period).items() if len(keys) > 1][:3]
+def test_a_person_is_the_same_alone_and_among_many(twins: Twins) -> None:
+    periods = _periods_of(twins.synthetic["observation_period"])
+    several = [person for person, keys in periods.items() if len(keys) > 1][:3]
+    names = [name for name, rows in twins.synthetic.items() if "person_id" in rows.column_names]
     for numbers in ([several[0]], several, [1, *several]):
-        alone = _made(hospital, np.array(numbers, np.int64))
-        for name, rows in synthetic.items():
-            if "person_id" in rows.column_names:
-                own = np.isin(rows["person_id"].to_numpy(), numbers)
-                assert alone[name].equals(rows.filter(pa.array(own)).combine_chunks()), name
+        assert twins.same_alone({*numbers}, names).keys() == {*names}
 
 
 def _periods_of(table: pa.Table) -> dict[int, list[int]]:
@@ -200,40 +146,18 @@ def test_gaps_of_few_persons_are_not_released() -> None:
         """
     )
     model = fit(few.cursor(), "cdm")[0]
-    assert not [name for name in set(model["statistic"].to_pylist()) if name.startswith("periods.")]
+    assert of_layer(model, "periods") == []
     hospital = Hospital(model)
     period = tables.render("observation_period", hospital.lives(1, np.arange(1, 201)), hospital)
     assert period["observation_period_id"].to_pylist() == list(range(1, 201))
 
 
-def test_no_small_cell_is_released_and_each_is_told_in_words(source: duckdb.DuckDBPyConnection) -> None:
-    model = fit(source.cursor(), "cdm")[0]
-    found = [row for row in model.to_pylist() if row["statistic"].startswith("periods.")]
-    assert {row["statistic"] for row in found} == set(layer.RULES)
-    assert min(row["n"] for row in found) >= 10
-    told = described(source.cursor(), Sums.from_table(model, "m"), "m").to_pylist()
-    said = [row["words"] for row in told if row["statistic"].startswith("periods.")]
-    assert len(said) == len(found)
-    assert not [words for words in said if "key" in words or "{" in words]
-
-
-def _bare(table: pa.Table) -> Sums:
-    sums = Sums.from_table(table, "a part")
-    sums.drop(HEADER)
-    return sums
+def test_no_small_cell_is_released_and_each_is_told_in_words(twins: Twins) -> None:
+    assert twins.released_in_words("periods") == set(layer.RULES)
 
 
 def test_two_halves_add_up_to_the_whole() -> None:
-    con = omopsql.connect()
-    for name, persons, first in (("a", 250, 1), ("b", 350, 251), ("whole", 600, 1)):
-        made.make_hospital(con, name, persons, first)
-        made.add_gaps(con, name)
-    first = [fit(con.cursor(), name, for_merge=True, margins_only=True)[0] for name in "ab"]
-    margins = Sums.merged([*map(_bare, first), Header(600, "5.4", 10, private=True, round=1).sums()])
-    second = [fit(con.cursor(), name, for_merge=True, margins=margins)[0] for name in "ba"]
-    pooled = fit(con.cursor(), "whole", for_merge=True)[0]
-    assert Sums.merged(map(_bare, second)).to_table().equals(_bare(pooled).to_table())
-    assert _bare(pooled).get("periods.several", 1)[1].sum() == 180
+    assert halves_add_up(made.add_gaps).get("periods.several", 1)[1].sum() == 180
 
 
 @pytest.mark.parametrize("person", [11, 31, 4])

@@ -9,6 +9,7 @@ import hospital_cdm as made
 import numpy as np
 import pyarrow as pa
 import pytest
+from hospital_twins import bare, second_rounds
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,19 +173,10 @@ def parts(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _without_header(table: pa.Table) -> Sums:
-    sums = Sums.from_table(table, "a part")
-    sums.drop(HEADER)
-    return sums
-
-
 def test_two_rounds_of_three_hospitals_count_what_one_fit_counts(parts: duckdb.DuckDBPyConnection) -> None:
-    first = [fit(parts.cursor(), name, for_merge=True, margins_only=True)[0] for name in "abc"]
-    header = Header(120, "5.4", 10, private=True, round=1)
-    margins = Sums.merged([*map(_without_header, first), header.sums()])
-    second = [fit(parts.cursor(), name, for_merge=True, margins=margins)[0] for name in "cba"]
+    second = second_rounds(parts, "abc", 120)
     pooled = fit(parts.cursor(), "pooled", for_merge=True)[0]
-    assert Sums.merged(map(_without_header, second)).to_table().equals(_without_header(pooled).to_table())
+    assert Sums.merged(map(bare, second)).to_table().equals(bare(pooled).to_table())
     assert {Header.of(Sums.from_table(table, "m"), "m").margins for table in [*second, pooled]} == {
         Header.of(Sums.from_table(pooled, "m"), "m").margins
     }

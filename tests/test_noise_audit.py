@@ -18,6 +18,7 @@ from scipy.stats import beta
 
 pytest.importorskip("opendp")
 
+from omopsql.noise import links as of_links
 from omopsql.noise import scores as of_scores
 from omopsql.noise import strata as of_strata
 from omopsql.noise import waves as of_waves
@@ -220,6 +221,26 @@ def test_one_person_moves_nothing_told_of_strata_by_more_than_declared(cells, da
     for k, ((of_all, bound), (of_fewer, _)) in enumerate(zip(*found, strict=True)):
         moved = np.abs(of_all - of_fewer)
         assert (moved.max() if k == 0 else np.linalg.norm(moved)) <= bound + 1e-9
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.data())
+def test_one_person_moves_nothing_told_of_the_worst_pairs_by_more_than_declared(cells, data):
+    """The choices of pairs, which fall on the same for both neighbours here, and the tables of those chosen."""
+    left_out = data.draw(st.integers(0, cells.shape[1] - 1))
+    imagined = np.random.default_rng(1).integers(0, 4, (len(cells), 200))
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of_links, "_MOST_PAIRS", 3)
+        for table in (cells, np.ascontiguousarray(np.delete(cells, left_out, axis=1))):
+            pairs, spy = Pairs.counted(table, margins_of(10), 80), Spy()
+            links = of_links.worst_told(pairs.population(imagined), pairs, 0.001, spy)
+            assert len(links) == 3
+            found.append(spy.given)
+    assert len(found[0]) == 4
+    for k, ((of_all, bound), (of_fewer, _)) in enumerate(zip(*found, strict=True)):
+        moved = np.abs(of_all - of_fewer)
+        assert (moved.max() if k < 3 else np.linalg.norm(moved)) <= bound + 1e-9
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,11 @@ pytest.importorskip("opendp")
 
 import omopsql
 from omopsql.noise.grid import cells_of, found, places_of
-from omopsql.noise.margins import fitted, whole
+from omopsql.noise.margins import fitted, shared_out, whole
+from omopsql.noise.mechanism import Account
+from omopsql.noise.pairs import nearest_with_sums
 from omopsql.noise.population import Population
+from omopsql.noise.survey import Told
 from omopsql.noise.waves import waves_of
 from omopsql.synth.bins import bins_of
 from omopsql.synth.columns import NUMBER, Column
@@ -150,6 +155,56 @@ def test_cells_lie_between_multiples_of_the_unit():
     assert edges[-1] >= 90.5
     assert np.allclose(edges % 1.0, 0.5)
     assert found(places, counts, 1.0)[0] <= np.searchsorted(places.edges, 18, "right") - 1
+
+
+def test_small_numbers_beside_those_that_clearly_hold_rows_have_cells():
+    """Ages 0 to 7 are too few to be clear of the noise; zero may lie far from all others."""
+    places, counts = places_of("BIGINT"), np.zeros(len(places_of("BIGINT")))
+    counts[np.searchsorted(places.edges, 9, "right") - 1] = 1000.0
+    assert cells_of(places, counts, 50.0, 1.0, 64)[0] == -0.5
+    far = np.zeros(len(places))
+    far[np.searchsorted(places.edges, 100, "right") - 1] = 1000.0
+    assert cells_of(places, far, 50.0, 1.0, 64)[0] == 63.5
+    far[np.searchsorted(places.edges, 0, "right") - 1] = 150.0
+    assert cells_of(places, far, 50.0, 1.0, 64)[0] == -0.5
+
+
+def test_a_code_for_missing_values_beside_numbers_is_told():
+    con = omopsql.connect()
+    con.execute(
+        "CREATE TABLE t AS SELECT CASE WHEN i % 4 = 0 THEN 'N' ELSE (i % 9)::VARCHAR END AS a FROM range(4000) t(i)"
+    )
+    con.execute("CREATE TABLE m AS FROM omopsql.copula_fit('t', epsilon := 3.0)")
+    made = "omopsql.copula_sample('m', 4000, seed := 1)"
+    share = con.execute(f"SELECT avg((a = 'N')::INTEGER) FROM {made}").fetchall()[0][0]
+    assert share == pytest.approx(0.25, abs=0.05)
+    releases = {row[0] for row in con.execute("SELECT release FROM omopsql.privacy_ledger('m')").fetchall()}
+    assert "labels" not in releases
+
+
+def test_the_nearest_table_with_given_sums():
+    """The sums hold, nothing is below 0, and no exchange of rows within the sums comes nearer."""
+    rng = np.random.default_rng(2)
+    noisy = 50.0 * np.eye(5) + rng.normal(0.0, 10.0, (5, 5))
+    sums = np.full(5, 50.0)
+    found = nearest_with_sums(noisy, sums, sums)
+    assert found.min() >= 0.0
+    assert np.allclose(found.sum(axis=0), sums, atol=0.01)
+    assert np.allclose(found.sum(axis=1), sums, atol=0.5)
+    assert np.trace(found) > 0.8 * 250.0
+    apart = ((found - noisy) ** 2).sum()
+    for i, j, k, m in itertools.product(range(5), repeat=4):
+        step = np.zeros((5, 5))
+        step[i, j], step[k, m], step[i, m], step[k, j] = 0.5, 0.5, -0.5, -0.5
+        if i != k and j != m and (found + step).min() >= 0.0:
+            assert ((found + step - noisy) ** 2).sum() > apart
+
+
+def test_columns_of_more_cells_may_cost_more():
+    told = [Told(Margin(Column("x", "BIGINT", NUMBER), n=np.ones(n, np.int64)), 0.01) for n in (8, 27)]
+    few, many = shared_out(told, 100_000, Account(1.0, 1e-6))
+    assert few.rho + many.rho == pytest.approx(0.02)
+    assert many.rho / few.rho == pytest.approx(9.0 / 4.0)
 
 
 def test_fitted_counts_are_whole_and_add_up():

@@ -37,16 +37,11 @@ def opportunities(
     reach, level, allowed = kinds
     episode_starts, episode_first, episode_last, episode_kind = episodes
     size, levels = reach.size, allowed.shape[1]
-    covered, covered_by_level, last_child = (
-        np.empty(size, np.int64),
-        np.empty(levels, np.int64),
-        np.empty(levels, np.int64),
-    )
-    before, passed, last_seen = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    seen = _memory(size, levels)
+    covered, covered_by_level, last_child, before, passed, last_seen = seen
     rows = 0
     for scope in range(scope_person.size):
-        covered[:], covered_by_level[:], last_child[:] = NO_DAY, NO_DAY, NO_DAY
-        before[:], passed[:], last_seen[:] = 0, 0, NO_DAY
+        _forget(seen)
         person, row = scope_person[scope], scope_row[scope]
         end = record_starts[person + 1]
         at = record_starts[person] + np.searchsorted(record_day[record_starts[person] : end], scope_first[scope])
@@ -75,12 +70,42 @@ def opportunities(
                     passed[kind] += 1
                     continue
                 anchors[chosen] = day
-                before[kind] += 1
-                passed[kind] = 0
-                covered[kind] = max(day, min(episode_last[chosen], scope_last[scope]))
-                covered_by_level[level[kind]] = max(covered_by_level[level[kind]], covered[kind])
+                _cover(seen, kind, level[kind], max(day, min(episode_last[chosen], scope_last[scope])))
             at += 1
     return rows
+
+
+@njit(nogil=True)
+def _memory(kinds, levels):
+    """Arrays of what was seen of a scope: of each kind the last day covered, of each level that and the last day with
+    a record that begins a child; of each kind episodes, opportunities passed over since, and the last one's day.
+    """
+    return (
+        np.empty(kinds, np.int64),
+        np.empty(levels, np.int64),
+        np.empty(levels, np.int64),
+        np.empty(kinds, np.int64),
+        np.empty(kinds, np.int64),
+        np.empty(kinds, np.int64),
+    )
+
+
+@njit(nogil=True)
+def _forget(seen):
+    """Begin another scope."""
+    covered, covered_by_level, last_child, before, passed, last_seen = seen
+    covered[:], covered_by_level[:], last_child[:] = NO_DAY, NO_DAY, NO_DAY
+    before[:], passed[:], last_seen[:] = 0, 0, NO_DAY
+
+
+@borrowing
+def _cover(seen, kind, level, last):
+    """An episode of a kind begins, and covers the days to ``last``."""
+    covered, covered_by_level, _, before, passed, _ = seen
+    before[kind] += 1
+    passed[kind] = 0
+    covered[kind] = last
+    covered_by_level[level] = max(covered_by_level[level], last)
 
 
 @njit(nogil=True)
@@ -150,16 +175,11 @@ def begun(scopes, records, of_item, kinds, chances, later, ends, made):
     later_starts, later_kinds, later_first, later_more = later
     lag, opening, waiting, length, tail, pause, goes_on, edges, outlasts = ends
     size, levels = level.size, allowed.shape[1]
-    covered, covered_by_level, last_child = (
-        np.empty(size, np.int64),
-        np.empty(levels, np.int64),
-        np.empty(levels, np.int64),
-    )
-    before, passed, last_seen = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    seen = _memory(size, levels)
+    covered, covered_by_level, last_child, before, passed, last_seen = seen
     rows = 0
     for scope in range(person.size):
-        covered[:], covered_by_level[:], last_child[:] = NO_DAY, NO_DAY, NO_DAY
-        before[:], passed[:], last_seen[:] = 0, 0, NO_DAY
+        _forget(seen)
         state, row = states[scope], row_of[scope]
         own, after = record_starts[person[scope]], record_starts[person[scope] + 1]
         at = own + np.searchsorted(record_day[own:after], first_day[scope])
@@ -194,10 +214,7 @@ def begun(scopes, records, of_item, kinds, chances, later, ends, made):
                 if rows < made.shape[0]:
                     made[rows, 0], made[rows, 1], made[rows, 2], made[rows, 3] = scope, kind, begins, end
                 rows += 1
-                before[kind] += 1
-                passed[kind] = 0
-                covered[kind] = max(day, min(end, last_day[scope]))
-                covered_by_level[level[kind]] = max(covered_by_level[level[kind]], covered[kind])
+                _cover(seen, kind, level[kind], max(day, min(end, last_day[scope])))
             at += 1
         for place in range(later_starts[parent[scope] + 1], later_starts[parent[scope] + 2]):
             kind = later_kinds[place]

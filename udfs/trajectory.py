@@ -3,7 +3,8 @@
 A stay is described by normal numbers, correlated by a Cholesky factor: its statics (given), and for each series the
 count, mean, trend and spread of its values. Times follow gaps, or the moments of a parent series. Values follow a first
 order autoregression with correlated steps and noise; the path is then centred, freed of its trend and scaled, so that
-the values have just the mean, trend and spread that were drawn.
+the levels have just the mean, trend and spread that were drawn. Then the highest and the lowest are brought to where
+those of other stays are, and levels become values.
 """
 
 import math
@@ -30,6 +31,9 @@ _SCORES, _TRENDS = 256.0, 128.0
 _SMALLEST = 2.0**-20
 _PER_DOUBLING = 16.0
 _HOUR = 60.0
+_SHORT = 3  # records whose ends the mean and the spread tell
+_NARROWEST, _WIDEST = 0.67, 4.0  # below two thirds, levels would change their order
+_OUTLET = 0x0DDB1A5E
 
 
 class Bins(NamedTuple):
@@ -93,6 +97,15 @@ class Outlets(NamedTuple):
     size: np.ndarray
     tilt: np.ndarray
     scale: np.ndarray  # (series,): values a unit; 0 for values of any digits
+
+
+class Ends(NamedTuple):
+    """Where the highest and the lowest level of a stay are brought to: from one level to another, (series, knots)."""
+
+    top: np.ndarray
+    raised: np.ndarray
+    bottom: np.ndarray
+    lowered: np.ndarray
 
 
 @njit(inline="always", nogil=True)
@@ -503,7 +516,6 @@ def fill_values(
     bins,
     times,
     paths,
-    outlets,
     seed,
     numbers,
     ordinals,
@@ -515,9 +527,8 @@ def fill_values(
     series,
     minute,
     level,
-    value,
 ):
-    """Write the records of each stay from ``begins[stay]`` on: series, minute, level (logarithmic scale) and value."""
+    """Write the records of each stay from ``begins[stay]`` on: series, minute and level (a normal score)."""
     width = counts.shape[1]
     described, own = np.empty(3), np.empty(width + 1, np.int64)
     most = counts.max() if counts.size else 0
@@ -533,7 +544,84 @@ def fill_values(
         order = np.argsort(minute[begin:end], kind="mergesort")
         state = _walk(paths, minute[begin:end], series[begin:end], order, level[begin:end], steps, state)
         state = _levels(bins, paths, strata[stay], normals[stay], own, minute, level, described, state)
-        for i in range(begin, end):
+
+
+@njit(inline="always", nogil=True)
+def _brought(x, since, to):
+    """A broken line through knots; beyond them it goes on as far from them as they are brought."""
+    last = since.size - 1
+    if x <= since[0]:
+        return x + to[0] - since[0]
+    if x >= since[last]:
+        return x + to[last] - since[last]
+    at = np.searchsorted(since, x)
+    width = since[at] - since[at - 1]
+    inside = (x - since[at - 1]) / width if width > 0.0 else 0.0
+    return to[at - 1] + inside * (to[at] - to[at - 1])
+
+
+@njit(nogil=True)
+def _stretch(ends, one, level):
+    """Bring the highest and the lowest level to their ends; others follow the less the nearer they are to the mean.
+
+    Mean and spread stay: those between give back what the ends take.
+    """
+    mean, top, bottom = 0.0, -math.inf, math.inf
+    for x in level:
+        mean += x
+        top, bottom = max(top, x), min(bottom, x)
+    mean /= level.size
+    if top - bottom < 1e-9:
+        return
+    up = (_brought(top, ends.top[one], ends.raised[one]) - mean) / (top - mean)
+    down = (mean - _brought(bottom, ends.bottom[one], ends.lowered[one])) / (mean - bottom)
+    up, down = min(max(up, _NARROWEST), _WIDEST), min(max(down, _NARROWEST), _WIDEST)
+    inner, both, outer = 1e-12, 0.0, 0.0  # of the squares, by powers of the factor of those between
+    for x in level:
+        square = (x - mean) ** 2
+        share = square / ((top - mean) ** 2 if x > mean else (mean - bottom) ** 2)
+        end = (up if x > mean else down) * share
+        inner += square * (1.0 - share) ** 2
+        both += square * (1.0 - share) * end
+        outer += square * (end * end - 1.0)
+    between = (math.sqrt(max(both * both - inner * outer, 0.0)) - both) / inner
+    between = min(max(between, _NARROWEST), 1.0 / _NARROWEST)
+    moved = 0.0
+    for i in range(level.size):
+        far = level[i] - mean
+        share = (far / (top - mean if far > 0.0 else mean - bottom)) ** 2
+        far *= between + ((up if far > 0.0 else down) - between) * share
+        level[i] = mean + far
+        moved += far
+    top, bottom = mean + up * (top - mean), mean - down * (mean - bottom)
+    free = 1e-12
+    for x in level:
+        free += max(1.0 - ((x - mean) / (top - mean if x > mean else mean - bottom)) ** 2, 0.0)
+    for i in range(level.size):
+        share = ((level[i] - mean) / (top - mean if level[i] > mean else mean - bottom)) ** 2
+        level[i] -= moved / free * max(1.0 - share, 0.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_ends(ends, begins, series, level):
+    """Bring the ends of each series of each stay, of more than three records, to their places; ``level`` changes."""
+    for stay in range(begins.size - 1):
+        begin = begins[stay]
+        while begin < begins[stay + 1]:
+            end = begin
+            while end < begins[stay + 1] and series[end] == series[begin]:
+                end += 1
+            if end - begin > _SHORT:
+                _stretch(ends, series[begin], level[begin:end])
+            begin = end
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_outlets(outlets, seed, numbers, ordinals, begins, series, level, value):
+    """Write the value of each record at its level."""
+    for stay in range(numbers.size):
+        state = mixed(start(seed, numbers[stay], LAYER + 2 * ordinals[stay] + 1) ^ np.uint64(_OUTLET))
+        for i in range(begins[stay], begins[stay + 1]):
             state, u = uniform(state)
             value[i] = _value(outlets, series[i], level[i], u)
 

@@ -1,4 +1,4 @@
-"""The fit under noise, as a story: rows, what columns are, margins, copulas in strata, all pairs of columns."""
+"""The fit under noise, as a story: rows, what columns are, margins, copulas in strata, pairs of columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from omopsql.synth.tree import Growth, fit_tree
 
 from .asked import Noise
 from .ledger import ledger_table
-from .margins import counted, is_learned
+from .links import worst_told
+from .margins import counted, is_learned, shared_out
 from .mechanism import Account, scale_of
 from .pairs import Pairs
 from .people import bounded, check_types, person_column
@@ -29,10 +30,12 @@ from .waves import corrected
 
 _ROWS_SHARE = 0.02  # of rho
 # Margins have this share of rho, and copulas that of what is left, where rows are so many times the noise of a count;
-# with more rows, less: then links that copulas do not tell are what noise hides. All pairs get the rest.
+# with more rows, less: then links that copulas do not tell are what noise hides. Of the rest, tables of the pairs
+# that are told worst get theirs, the more the fewer rows there are; waves of all pairs get what is left.
 _MANY = 5000.0
 _MARGIN_SHARE, _MARGIN_FALL, _MARGIN_RANGE = 0.38, 0.3, (0.25, 0.5)
-_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE = 0.45, 0.5, (0.15, 0.8)
+_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE = 0.45, 0.5, (0.15, 0.5)
+_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE = 0.27, 2.0, (0.01, 0.9)
 _IMAGINED = 1.5  # rows for each of the data
 _FEWEST_IMAGINED, MOST_IMAGINED = 100_000, 200_000
 NO_POOLS = 1  # rows of a bin that is told of imagined rows: none of them is anybody's
@@ -64,7 +67,7 @@ def fit_with_noise(
         share * account.rho / width,
         account.label_delta / width / 2,
     )
-    told = survey.columns(kinds, person)
+    told = shared_out(survey.columns(kinds, person), rows, account)
     learned = [of for of in told if is_learned(of)]
     cells = encode(cursor, relation.columns, [of.margin for of in learned], exact)
     found = [counted(of, own, rows, account) for of, own in zip(learned, cells, strict=True)]
@@ -94,5 +97,7 @@ def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, acc
     pairs = Pairs.counted(cells, margins, rows)
     share = _falling(_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE, rows, account)
     population = imagined(cells, pairs, size, share * account.left, account)
-    learned = corrected(population, pairs, account.left * (1.0 - 1e-6), account)
+    share = _falling(_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE, rows, account)
+    links = worst_told(population, pairs, share * account.left, account)
+    learned = corrected(population, pairs, links, account.left * (1.0 - 1e-6), account)
     return "tree", fit_tree(learned, margins, NO_POOLS, growth=GROWTH)

@@ -18,7 +18,7 @@ _DAYS = 365.2425
 _YEAR_OF_EPOCH = 1970
 _CLEAR = 4.2  # standard deviations: a place that holds so many rows is no mere noise
 _NEAR, _GAP = 2.0, 2  # so many suffice within so many places of one that holds rows
-_FEW_UNITS = 8  # a place of so few steps beside the last that holds rows is always counted
+_FEW_UNITS = 8  # numbers of so few steps beside those that hold rows are always counted: it costs few cells
 DAY_SECONDS = 86_400.0
 
 
@@ -51,15 +51,32 @@ def powers_of_two() -> np.ndarray:
     return np.concatenate([-powers[::-1], powers])
 
 
+def _place_of_zero(places: Places) -> int:
+    return max(int(np.searchsorted(places.edges, 0.0, "right")) - 1, 0)
+
+
 def found(places: Places, counts: np.ndarray, scale: float) -> tuple[int, int]:
     """The first and the last place that clearly hold rows, and those beside them that likely do."""
     clear = np.append(np.flatnonzero(counts >= _CLEAR * scale), np.argmax(counts))
     first, last = int(clear.min()), int(clear.max())
     near = counts >= _NEAR * scale
+    if near[_place_of_zero(places)]:  # often a value of its own, far from the others
+        first, last = min(first, _place_of_zero(places)), max(last, _place_of_zero(places))
     while near[max(first - _GAP, 0) : first].any():
         first = max(first - _GAP, 0) + int(np.argmax(near[max(first - _GAP, 0) : first]))
     while near[last + 1 : last + 1 + _GAP].any():
         last += 1 + int(np.flatnonzero(near[last + 1 : last + 1 + _GAP])[-1])
+    return first, last
+
+
+def _with_few_units(places: Places, first: int, last: int, unit: float) -> tuple[int, int]:
+    """The first and the last place, with those beside them of few units: up or down to 0, and upwards from it."""
+    near, zero = np.abs(places.edges) <= _FEW_UNITS * unit, _place_of_zero(places)
+    highest = zero if last < zero else len(places) - 1
+    while first > zero and near[first]:
+        first -= 1
+    while last < highest and near[last + 2]:
+        last += 1
     return first, last
 
 
@@ -68,9 +85,7 @@ def cells_of(places: Places, counts: np.ndarray, scale: float, unit: float, most
 
     With a unit, every edge lies halfway between two of its multiples, and no cell is narrower than it.
     """
-    first, last = found(places, counts, scale)
-    while last + 1 < len(places) and unit > 0.0 and places.edges[last + 2] <= _FEW_UNITS * unit:
-        last += 1
+    first, last = _with_few_units(places, *found(places, counts, scale), unit)
     rows = np.maximum(counts[first : last + 1] - scale, scale)
     share = rows / rows.sum()
     edges = []

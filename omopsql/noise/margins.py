@@ -22,6 +22,7 @@ _ROWS_OF_NOISE = 6.0  # of noise: a joined cell of average size holds so many ro
 _ENOUGH, _FULLER = 48, 4.0  # cells beyond which each holds so many times more: noise adds up over them
 _FEWEST = 12  # cells of a line that are not joined
 _FIRST_SHARE = 0.3  # of rho: which cells are joined
+_BY_CELLS = 2.0 / 3.0
 _HALVINGS = 60
 
 
@@ -31,6 +32,25 @@ class Counted:
 
     margin: Margin
     cell_of: np.ndarray
+
+
+def shared_out(told: list[Told], rows: int, account: Account) -> list[Told]:
+    """Share out among columns what their cells may cost: so that the error of all cells together is least.
+
+    Noise of a column adds up over its cells, so each gets rho as the 2/3rd power of how many are told apart.
+    """
+    asking = [k for k, of in enumerate(told) if is_learned(of) and of.counts is None]
+    rho = sum(told[k].rho for k in asking)
+    cells = np.array([min(len(told[k].margin.n), _most(told[k], rows, account)) for k in asking], float)
+    for k, share in zip(asking, cells**_BY_CELLS / (cells**_BY_CELLS).sum(), strict=True):
+        told[k] = replace(told[k], rho=float(share * rho))
+    return told
+
+
+def _most(told: Told, rows: int, account: Account) -> int:
+    """How many cells of a line are told apart at most."""
+    most = rows / (_ROWS_OF_NOISE * scale_of(told.rho, account.rows))
+    return max(int(max(min(most, _ENOUGH), most / _FULLER)), _FEWEST)
 
 
 def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Counted:
@@ -44,8 +64,7 @@ def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Count
         return Counted(replace(margin, n=whole(n, rows)), np.arange(len(n)))
     counts = np.bincount(cells, minlength=len(margin.n))
     columns = [margin.column.name]
-    most = rows / (_ROWS_OF_NOISE * scale_of(told.rho, account.rows))
-    most = max(int(max(min(most, _ENOUGH), most / _FULLER)), _FEWEST)
+    most = _most(told, rows, account)
     groups, first = np.arange(len(counts)), None
     if margin.numbers > most:
         first = account.sums("margin, to join cells", columns, counts, _FIRST_SHARE * told.rho).astype(float)

@@ -180,6 +180,11 @@ def _length(cells: int) -> int:
     return math.isqrt(max(cells - 1, 0)) + 1
 
 
+def threshold_of_labels(rho: float, delta: float, rows: int) -> int:
+    """The count from which on a label may show, of those that ``Account.labels`` releases."""
+    return _threshold(scale_of(rho, rows), delta, rows)
+
+
 def threshold_of_cells(rho: float, delta: float, persons_cells: int) -> int:
     """The count from which on a cell may show, of those that ``Account.cells`` releases."""
     return _cells_threshold(scale_of(rho, _length(persons_cells)), delta, persons_cells)

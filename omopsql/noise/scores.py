@@ -21,7 +21,7 @@ from omopsql.synth.strata import Strata
 from .mechanism import Account
 
 _ROOM = 1.6  # squared radius over the mean squared length of a row's scores
-_ORDER_SHARE = 0.25  # of rho: in which order labels lie
+_ORDER_SHARE, _ORDERED = 0.25, 6  # of rho: in which order labels lie; of fewer columns, less in proportion
 _PRIOR_CORRELATION = 0.1  # variance of correlations: those that noise hides are taken for weaker
 _PRIOR_VARIANCE = 0.04  # of the mean score of a label in another column
 
@@ -46,8 +46,9 @@ def noisy_joint(
     free, names = _free(latents, margins), [margin.column.name for margin in margins]
     orders: dict[int, np.ndarray] = {}
     if free:
-        orders = _orders(cells, latents, free, _ORDER_SHARE * rho, account, names)
-        latents, rho = latents.ordered(orders), (1.0 - _ORDER_SHARE) * rho
+        share = _ORDER_SHARE * min(len(free) / _ORDERED, 1.0)
+        orders = _orders(cells, latents, free, share * rho, account, names)
+        latents, rho = latents.ordered(orders), (1.0 - share) * rho
     return noisy_products("products of scores", [(cells, latents)], orders, rho, account, names)[0], latents
 
 

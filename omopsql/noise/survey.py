@@ -15,6 +15,7 @@ import duckdb
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from omopsql.synth import columns as c
 from omopsql.synth.columns import Column
@@ -24,15 +25,17 @@ from omopsql.synth.kinds import named_like_key
 from omopsql.synth.margins import Margin
 
 from .grid import Places, cells_of, places_of
-from .mechanism import Account, scale_of
+from .mechanism import Account, scale_of, threshold_of_labels
 
 # Shares of a column's rho; its cells and labels get what is left.
-_KIND_SHARE, _STEP_SHARE, _PLACE_SHARE, _HEAP_SHARE = 0.08, 0.05, 0.12, 0.15
+_KIND_SHARE, _STEP_SHARE, _PLACE_SHARE, _HEAP_SHARE, _TEXT_SHARE = 0.12, 0.05, 0.12, 0.15, 0.25
 _MOSTLY = 0.5  # of the rows with a text: so many numbers make a column of numbers
 _MOST_STEPS = 9
 _COVERED = 0.99  # of the numbers: the step must fit them
 _TOO_RARE = 0.1  # of the texts: labels that cover fewer say nothing of a column
-_CLEAR = 3.0
+_CLEAR, _SOME = 3.0, 2.0
+# Texts that stand for a missing value, as they are often written. Others are told only if many rows have them.
+_CODES = ("", "-", "?", "*", "N", "NA", "N/A", "n/a", "NULL", "null", "None", "none", "U", "UNK", "Unknown", "unknown")
 _MOST_CELLS, _FEWEST_CELLS = 512, 64
 _ROWS_OF_NOISE = 1.5  # of noise: a cell of average size holds so many rows at least
 _ENUM = re.compile(r"'((?:[^']|'')*)'")
@@ -106,15 +109,19 @@ class Survey:
             return Told(Margin(column, labels=labels, has_missing=True, n=np.ones(len(labels) + 1, np.int64)), self.rho)
         counted = count(self.cursor, name, label_query(1))
         if kind is None:
-            classes, scale = self._classes(name, counted)
-            texts = self.rows - classes[0]
-            if classes[2] > 0.95 * texts or classes[3:].sum() > _MOSTLY * texts:
-                return self._number_text(name, sql_type, counted, classes, scale)
+            classes, codes, scale = self._classes(name, counted)
+            texts = self.rows - classes[0] - sum(codes.values())
+            # Numbers are what is neither: less noise than in the sum of all their classes.
+            if classes[2] > 0.95 * texts or classes[1:3].sum() < (1.0 - _MOSTLY) * texts:
+                return self._number_text(name, sql_type, counted, classes, tuple(codes), scale)
         share = 1.0 if kind is not None else 1.0 - _KIND_SHARE
         return self._labels(Column(name, sql_type, c.CATEGORY), counted, share * self.rho)
 
-    def _classes(self, name: str, counted: pa.Table) -> tuple[np.ndarray, float]:
-        """Rows that hold nothing, a text, a date, a number of 0 to 9 decimals without and with zeros at its end."""
+    def _classes(self, name: str, counted: pa.Table) -> tuple[np.ndarray, dict[str, int], float]:
+        """Rows that hold nothing, a text, a date, a number of 0 to 9 decimals without and with zeros at its end.
+
+        Texts that stand for a missing value are counted apart: those that seem to hold rows, and the noise's scale.
+        """
         classes = np.zeros(3 + 2 * (_MOST_STEPS + 1), np.int64)
         n, numbers, dates, padded = (counted[of].to_numpy() for of in ("n", "numbers", "dates", "padded"))
         decimals = np.minimum(counted["most_decimals"].fill_null(0).to_numpy(), _MOST_STEPS)
@@ -122,15 +129,24 @@ class Survey:
         classes[2] = dates.sum()
         classes[1] = n.sum() - dates.sum() - numbers.sum()
         np.add.at(classes, 3 + 2 * decimals + (padded > 0), numbers)
-        noisy = self.account.sums("what its texts are", [name], classes, _KIND_SHARE * self.rho)
-        return noisy, self.account.releases[-1].scale
+        place = pc.index_in(counted["label"], pa.array(_CODES)).fill_null(-1).to_numpy()
+        held = (place >= 0) & (numbers == 0) & (dates == 0)
+        codes = np.bincount(place[held], weights=n[held], minlength=len(_CODES)).astype(np.int64)
+        classes[1] -= codes.sum()
+        exact = np.concatenate([classes, codes])
+        noisy = self.account.sums("what its texts are", [name], exact, _KIND_SHARE * self.rho)
+        scale = self.account.releases[-1].scale
+        told = dict(zip(_CODES, noisy[len(classes) :].tolist(), strict=True))
+        return noisy[: len(classes)], {code: n for code, n in told.items() if n > _SOME * scale}, scale
 
     def _exact_rows(self) -> int:
         from omopsql.synth.counts import SOURCE
 
         return int(self.cursor.execute(f"SELECT count(*) FROM {SOURCE}").fetchall()[0][0])
 
-    def _number_text(self, name: str, sql_type: str, counted: pa.Table, classes: np.ndarray, scale: float) -> Told:
+    def _number_text(
+        self, name: str, sql_type: str, counted: pa.Table, classes: np.ndarray, codes: tuple[str, ...], scale: float
+    ) -> Told:
         dates = bool(classes[2] > classes[3:].sum())
         by_decimals = classes[3:].reshape(-1, 2)
         clear = np.flatnonzero(by_decimals.sum(axis=1) > _CLEAR * scale * 1.5)
@@ -140,13 +156,16 @@ class Survey:
         unit = 1.0 if dates else 10.0**-decimals
         note = "dates written as text" if dates else "numbers written as text"
         column = Column(name, sql_type, c.NUMBER_TEXT, unit, decimals, bool(trimmed), note)
-        margin = _to_place(column)
+        margin = replace(_to_place(column), labels=codes)
         spent = _KIND_SHARE * self.rho
-        if classes[1] > _CLEAR * scale:  # texts beside the numbers: a quarter tells which
-            others = counted.filter(pa.compute.equal(counted["dates" if dates else "numbers"], 0))
-            labels = self._labels(column, others, 0.25 * self.rho)
-            spent += 0.25 * self.rho
-            margin = replace(margin, labels=labels.margin.labels)
+        if classes[1] > _CLEAR * scale:  # other texts beside the numbers: a quarter tells which
+            is_other = pc.and_(
+                pc.equal(counted["dates" if dates else "numbers"], 0),
+                pc.invert(pc.is_in(counted["label"], pa.array(codes, pa.string()))),
+            )
+            labels = self._labels(column, counted.filter(is_other), _TEXT_SHARE * self.rho)
+            spent += _TEXT_SHARE * self.rho
+            margin = replace(margin, labels=codes + labels.margin.labels)
         has_rest = True
         n = np.ones(margin.numbers + len(margin.labels) + has_rest + 1, np.int64)
         return Told(replace(margin, has_rest=has_rest, n=n), self.rho - spent)
@@ -193,13 +212,17 @@ class Survey:
         column = of.margin.column
         edges = cells_of(places, np.asarray(held, float), scale, column.unit, most)
         atoms = np.empty(0)
-        if np.diff(edges).max() > 1.5 * column.unit:
+        if _in_wide_cells(places, np.asarray(held, float), edges, column.unit) > self._least_heap():
             atoms, rho = self._heaps(column, edges), rho - _HEAP_SHARE * self.rho
         low, high = np.concatenate([atoms, edges[:-1]]), np.concatenate([atoms, edges[1:]])
         placed = np.lexsort([high, low])
         others = len(of.margin.n) - of.margin.numbers
         n = np.ones(len(low) + others, np.int64)
         return replace(of, margin=replace(of.margin, low=low[placed], high=high[placed], n=n), rho=rho)
+
+    def _least_heap(self) -> int:
+        """The rows that a single value must have to show."""
+        return threshold_of_labels(_HEAP_SHARE * self.rho, self.delta, self.account.rows)
 
     def _heaps(self, column: Column, edges: np.ndarray) -> np.ndarray:
         """Single values that very many rows hold, ascending."""
@@ -216,6 +239,13 @@ class Survey:
 def _base(column: Column) -> str:
     """The type whose places a column's line has."""
     return "DATE" if column.decimals < 0 else column.type.upper()
+
+
+def _in_wide_cells(places: Places, held: np.ndarray, edges: np.ndarray, unit: float) -> float:
+    """Rows, as told, of the places that are cut into cells of more than one multiple of the unit."""
+    wide = edges[:-1][np.diff(edges) > 1.5 * unit]
+    of = np.unique(np.searchsorted(places.edges, wide, "right") - 1)
+    return float(held[of].sum())
 
 
 def _is_key(name: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from .links import Link, linked
 from .mechanism import Account, scale_of
 from .pairs import Pairs, summing_to
 from .population import Population
@@ -44,11 +45,17 @@ class Waves:
         return int((self.told**2).sum(axis=1).max(initial=0))
 
 
-def corrected(population: Population, pairs: Pairs, rho: float, account: Account) -> np.ndarray:
-    """Correct imagined rows by all pairs of the data's columns: the rows to learn from, (columns, rows)."""
+def corrected(population: Population, pairs: Pairs, links: list[Link], rho: float, account: Account) -> np.ndarray:
+    """Correct imagined rows by all pairs of the data's columns: the rows to learn from, (columns, rows).
+
+    ``links`` are the pairs whose tables were counted outright.
+    """
     waves = _told_waves(pairs, rho, account)
     if bound(waves) > 0.0:
-        population.agree(_tables(population, pairs, waves, rho, account), pairs.sizes)
+        tables = {(i, j): table for i, j, table in _tables(population, pairs, waves, rho, account)}
+        for link in links:
+            tables[link.i, link.j] = linked(pairs, link, tables[link.i, link.j])
+        population.agree([(i, j, table) for (i, j), table in tables.items()], pairs.sizes)
     return population.cells
 
 

@@ -7,7 +7,6 @@ most), which is right for what befalls people again and again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +15,10 @@ import numpy.typing as npt
 from omopsql.udfs.attributes import uniforms_at
 
 from .counting import counted, representing
-from .histograms import Histograms
+from .histograms import Histograms, Rungs
 from .lives import Doubles, Int64s
 from .release import DROP, Rule, summed
 from .sums import Sums
-
-Rungs = Mapping[str, tuple[int, ...]]  # names of statistics, the finest first, and the columns of a cell that each has
 
 ALL = -1  # in the place of an outcome: all persons of the cell
 _REST = 1 << 62  # the outcome of those whose own is not released

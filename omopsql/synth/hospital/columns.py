@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,14 @@ def arrow_type(field: Field) -> pa.DataType:
     return {"BIGINT": pa.int64(), "INTEGER": pa.int32(), "DOUBLE": pa.float64(), "DATE": _DATE, "TIMESTAMP": _TIME}[
         field.type.upper()
     ]
+
+
+def type_holding(field: Field, values: Iterable[Any]) -> pa.DataType:
+    """The Arrow type of a field; of 64 bits where one of its values asks for them."""
+    found = arrow_type(field)
+    if pa.types.is_integer(found) and max(filter(None, values), default=0) > MOST_INT32:
+        return pa.int64()
+    return found
 
 
 def nothing(field: Field, rows: int) -> pa.Array:

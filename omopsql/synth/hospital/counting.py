@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .histograms import Rungs
 from .lives import People
-from .sums import Sums
+from .sums import Sums, group_starts
 
 Ints = NDArray[np.int64]
 
@@ -71,7 +74,46 @@ def representing(person: NDArray[np.integer], hashes: NDArray[np.uint64], *key: 
     return np.sort(order[is_first])
 
 
+def ordinals(*group: NDArray[np.integer]) -> Ints:
+    """Number sorted rows from 1 within each group."""
+    rows = len(group[0])
+    first = group_starts([np.asarray(column, np.int64) for column in group], rows)
+    return np.arange(rows) - np.repeat(first, np.diff(np.append(first, rows))) + 1
+
+
 def put_persons(sums: Sums, statistic: str, person: NDArray[np.integer], *key: NDArray[np.integer]) -> None:
     """Count the persons who have a key, each once."""
     rows, _ = counted(person, *key)
     sums.put(statistic, *counted(*rows[:, 1:].T))
+
+
+def put_represented(
+    sums: Sums,
+    statistic: str,
+    person: NDArray[np.integer],
+    hashes: NDArray[np.uint64],
+    key: Sequence[NDArray[np.integer]],
+    *told: NDArray[np.integer],
+) -> None:
+    """Count records by a key and what else is told of them: one record of each person and key, chosen by its hash."""
+    rows = representing(person, hashes, *key)
+    sums.put(statistic, *counted(*(column[rows] for column in (*key, *told))))
+
+
+def put_quantity(sums: Sums, rungs: Rungs, cell: Ints, quantity: NDArray[np.integer]) -> None:
+    """Count a number of each person for the rungs of a ladder; ``cell`` (persons, columns) is what it is given."""
+    for name, columns in rungs.items():
+        sums.put(name, *counted(*(cell[:, column] for column in columns), quantity))
+
+
+def put_quantities(
+    sums: Sums,
+    rungs: Rungs,
+    person: NDArray[np.integer],
+    hashes: NDArray[np.uint64],
+    cell: Ints,
+    quantity: NDArray[np.integer],
+) -> None:
+    """Count a number of records in cells (records, columns) for the rungs of a ladder, one of each person and cell."""
+    for name, columns in rungs.items():
+        put_represented(sums, name, person, hashes, [cell[:, column] for column in columns], quantity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from .lives import Doubles, Int64s
 from .sums import Sums, group_starts
 
 Bools = npt.NDArray[np.bool_]
+Rungs = Mapping[str, tuple[int, ...]]  # names of statistics, the finest first, and the columns of a cell that each has
+PERSONS_A_RUNG = 3  # a rung is trusted with so many times min_cell persons
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,12 @@ class Ladder:
     columns: tuple[tuple[int, ...], ...]
     least: int
 
+    @classmethod
+    def of(cls, released: Sums, rungs: Rungs, least: int) -> Ladder:
+        """Read released pooled statistics; rungs of fewer than ``least`` persons are not trusted."""
+        held = tuple(Histograms.of(released, name, len(columns)) for name, columns in rungs.items())
+        return cls(held, tuple(rungs.values()), least)
+
     def draw(self, keys: Int64s, u: Doubles, least: Int64s | None = None) -> Int64s:
         """Draw a value for each key by two uniform numbers ``u`` (rows, 2); none below ``least``.
 
@@ -206,7 +215,30 @@ def band_of(values: npt.NDArray[np.integer], edges: Int64s) -> Int64s:
     return np.searchsorted(edges, values, side="right").astype(np.int64)
 
 
-def rest_spread(known: Doubles, total: float, sizes: Doubles) -> Doubles:
+def shares_of_classes(
+    classes: tuple[Int64s, Int64s],
+    parts: tuple[Int64s, Int64s],
+    bands: tuple[Int64s, Int64s],
+    column: int,
+    total: float,
+) -> Doubles:
+    """The share of each class that has something, 0 to 1, given released keys and persons.
+
+    ``classes`` (classes, width) are all persons; ``parts`` are those who have it, by class, and ``bands`` by what
+    stands in a column of the class; ``total`` are all who do. Where a class is too small to be released, they are what
+    its band leaves, or else what the total leaves.
+    """
+    keys, persons = classes
+    sizes = persons.astype(float)
+    known = {tuple(cell): float(n) for cell, n in zip(*(part.tolist() for part in parts), strict=True)}
+    found = np.array([known.get(tuple(cell), np.nan) for cell in keys.tolist()])
+    for (band,), n in zip(*(part.tolist() for part in bands), strict=True):
+        here = keys[:, column] == band
+        found[here] = _rest_spread(found[here], n, sizes[here])
+    return np.minimum(_rest_spread(found, total, sizes) / np.maximum(sizes, 1.0), 1.0)
+
+
+def _rest_spread(known: Doubles, total: float, sizes: Doubles) -> Doubles:
     """Complete counts of which some (NaN) were suppressed: what the total leaves, in proportion to the parts' sizes."""
     missing = np.isnan(known)
     left = max(total - np.nansum(known), 0.0)

@@ -216,6 +216,11 @@ def offsets_of(person: npt.NDArray[np.integer], persons: int) -> Int64s:
     return np.searchsorted(person, np.arange(persons + 1)).astype(np.int64)
 
 
+def is_last_of(person: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Whether each element is the last of its person, given the person of each, rising."""
+    return np.append(person[1:] != person[:-1], True)[: len(person)]
+
+
 def need_persons(persons: int, least: int, name: str) -> None:
     """Raise OmopsqlError when a CDM has fewer persons than ``least``: no statistic of them may be released."""
     if persons < least:

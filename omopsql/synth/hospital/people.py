@@ -8,7 +8,6 @@ allow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -16,8 +15,8 @@ import numpy as np
 
 from omopsql.udfs.people import uniforms
 
-from .counting import counted
-from .histograms import Histograms, Ladder, Lookup, band_of, bands, rest_spread
+from .counting import counted, put_quantity
+from .histograms import PERSONS_A_RUNG, Histograms, Ladder, Lookup, band_of, bands, shares_of_classes
 from .lives import Doubles, Int64s, People
 from .plan import Plan
 from .reading import Site
@@ -28,7 +27,6 @@ _LAYER = 1
 _PERSONS_A_CLASS = 150
 _YEAR = 365
 _MOST_STARTS, _MOST_AGES = 16, 8
-_CELLS_A_RUNG = 3  # a rung of a ladder is trusted with so many times min_cell persons
 
 RULES: dict[str, Rule] = {
     "people.sex": DROP,
@@ -51,15 +49,18 @@ RULES: dict[str, Rule] = {
     "people.end": POOL,  # last day of observation, of the living or the dead
     "people.length": POOL,  # days from the first to it
 }
-_RUNGS = (  # what ends and lengths are given, of: dead, band of the first day, band of the age, sex
-    ("people.{}.class.sex", (0, 1, 2, 3)),
-    ("people.{}.class", (0, 1, 2)),
-    ("people.{}.age.sex", (0, 2, 3)),
-    ("people.{}.sex", (0, 3)),
-    ("people.{}", (0,)),
+_END, _LENGTH = (  # of: dead, band of the first day, band of the age, sex
+    {
+        f"people.{axis}.class.sex": (0, 1, 2, 3),
+        f"people.{axis}.class": (0, 1, 2),
+        f"people.{axis}.age.sex": (0, 2, 3),
+        f"people.{axis}.sex": (0, 3),
+        f"people.{axis}": (0,),
+    }
+    for axis in ("end", "length")
 )
 _CLASS_RUNG = 1
-RULES |= {name.format(axis): POOL for axis in ("end", "length") for name, _ in _RUNGS}
+RULES |= dict.fromkeys((*_END, *_LENGTH), POOL)
 ROUNDED = [name for name, rule in RULES.items() if rule == POOL and name not in ("people.birthday", "people.periods")]
 
 
@@ -94,10 +95,9 @@ def sums(site: Site, plan: Plan) -> Sums:
     found.put("people.dead", *counted(dead[gone]))
     found.put("people.dead.age", *counted(stage[gone]))
     found.put("people.dead.class", *counted(era[gone], stage[gone], sex[gone]))
-    key = [dead, era, stage, sex]
-    for axis, value in (("end", people.birth + people.end), ("length", people.end - people.start)):
-        for name, columns in _RUNGS:
-            found.put(name.format(axis), *counted(*(key[column] for column in columns), value))
+    key = np.column_stack([dead, era, stage, sex])
+    put_quantity(found, _END, key, people.birth + people.end)
+    put_quantity(found, _LENGTH, key, people.end - people.start)
     return found
 
 
@@ -147,39 +147,30 @@ class PeopleModel:
 
 def compiled(released: Sums, plan: Plan) -> PeopleModel:
     """Arrange what was released for drawing."""
-    least = _CELLS_A_RUNG * plan.min_cell
+    least = PERSONS_A_RUNG * plan.min_cell
     groups, group_ends = _groups(released)
     eras, stages = _bands(plan)
     classes, dead, dead_elsewhere = _deaths(released)
-    end, length = (_end_ladder(released, axis, least) for axis in ("end", "length"))
+    end, length = (Ladder.of(released, rungs, least) for rungs in (_END, _LENGTH))
     birthdays, birthday_ends = _birthdays(Histograms.of(released, "people.birthday", 0))
     return PeopleModel(
         groups=groups,
         group_ends=group_ends,
         eras=eras,
         stages=stages,
-        start=_ladder(released, [("people.start.sex", (0,)), ("people.start", ())], 1),
-        age=_ladder(released, [("people.age.sex", (0, 1)), ("people.age.start", (0,)), ("people.age", ())], least),
+        start=Ladder.of(released, {"people.start.sex": (0,), "people.start": ()}, 1),
+        age=Ladder.of(released, {"people.age.sex": (0, 1), "people.age.start": (0,), "people.age": ()}, least),
         classes=classes,
         dead=dead,
         dead_elsewhere=dead_elsewhere,
         end=end,
         length=length,
         is_end_a_date=(_tells_more(end, length, 0), _tells_more(end, length, 1)),
-        lag=_ladder(released, [("people.lag", ())], 1),
+        lag=Ladder.of(released, {"people.lag": ()}, 1),
         birthdays=birthdays,
         birthday_ends=birthday_ends,
         last=int(Histograms.of(released, "people.last", 0).high.max(initial=0)),
     )
-
-
-def _ladder(released: Sums, rungs: Sequence[tuple[str, tuple[int, ...]]], least: int) -> Ladder:
-    histograms = tuple(Histograms.of(released, name, len(columns)) for name, columns in rungs)
-    return Ladder(histograms, tuple(columns for _, columns in rungs), least)
-
-
-def _end_ladder(released: Sums, axis: str, least: int) -> Ladder:
-    return _ladder(released, [(name.format(axis), columns) for name, columns in _RUNGS], least)
 
 
 def _tells_more(end: Ladder, length: Ladder, dead: int) -> bool:
@@ -214,17 +205,11 @@ def _deaths(released: Sums) -> tuple[Int64s, Doubles, float]:
 
     Deaths that are too few in a class to be released are those that its band of age leaves, or else all deaths leave.
     """
-    classes, persons = released.get("people.class", 3)
-    (stages, of_stage), (cells, of_class) = released.get("people.dead.age", 1), released.get("people.dead.class", 3)
+    classes = released.get("people.class", 3)
     deaths, everyone = released.get("people.dead", 1)[1].sum(), released.get("people.start", 2)[1].sum()
-    sizes = persons.astype(float)
-    known = {tuple(cell): float(n) for cell, n in zip(cells.tolist(), of_class.tolist(), strict=True)}
-    found = np.array([known.get(tuple(cell), np.nan) for cell in classes.tolist()])
-    for (stage,), n in zip(stages.tolist(), of_stage.tolist(), strict=True):
-        here = classes[:, 1] == stage
-        found[here] = rest_spread(found[here], n, sizes[here])
-    found = rest_spread(found, float(deaths), sizes)
-    return classes, np.minimum(found / np.maximum(sizes, 1.0), 1.0), float(deaths / max(everyone, 1))
+    of_class, of_age = released.get("people.dead.class", 3), released.get("people.dead.age", 1)
+    share = shares_of_classes(classes, of_class, of_age, 1, float(deaths))
+    return classes[0], share, float(deaths / max(everyone, 1))
 
 
 def _birthdays(histogram: Histograms) -> tuple[Int64s, Doubles]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from omopsql.udfs.people import uniforms
 
-from .counting import chosen, counted
-from .histograms import Histograms, Ladder, Lookup, band_of, rest_spread
+from .counting import chosen, counted, put_quantity
+from .histograms import PERSONS_A_RUNG, Ladder, Lookup, band_of, shares_of_classes
 from .lives import Doubles, Int64s, People, Periods
 from .plan import Plan
 from .reading import Site
@@ -30,7 +30,13 @@ _SPANS = np.array([1, 2, 4, 8, 16], np.int64) * _YEAR  # bounds of bands of days
 _CLASSES = np.array([3, 4], np.int64)  # two periods, three, more
 _MOST = 50  # periods
 _PLACES = 1000  # parts of the observed time
-_PERSONS_A_RUNG = 3  # a rung of a ladder is trusted with so many times min_cell persons
+
+# periods of those who have two or more, of: band of days from the first to the last
+_NUMBER = {"periods.number.span": (0,), "periods.number": ()}
+# days of the one gap that represents the person, of: class of periods, band of days from the first to the last
+_GAP = {"periods.gap.span": (0, 1), "periods.gap.number": (0,), "periods.gap": ()}
+# thousandths of the observed time before that gap, of: class of periods
+_PLACE = {"periods.place.number": (0,), "periods.place": ()}
 
 RULES: dict[str, Rule] = {
     "periods.several": DROP,  # have two or more
@@ -38,15 +44,9 @@ RULES: dict[str, Rule] = {
     "periods.class": DROP,  # band of days from the first to the last, band of age, sex
     "periods.several.span": DROP,  # band of days from the first to the last: have two or more
     "periods.several.class": DROP,  # the same, band of age, sex: have two or more
-    "periods.number": POOL,  # periods of those who have two or more
-    "periods.number.span": POOL,  # band of days from the first to the last, periods
-    "periods.gap": POOL,  # days of the one gap that represents the person
-    "periods.gap.number": POOL,  # class of periods, days of the gap
-    "periods.gap.span": POOL,  # class of periods, band of days from the first to the last, days of the gap
-    "periods.place": POOL,  # thousandths of the observed time before that gap
-    "periods.place.number": POOL,  # class of periods, thousandths
+    **dict.fromkeys((*_NUMBER, *_GAP, *_PLACE), POOL),
 }
-ROUNDED = ["periods.gap", "periods.gap.number", "periods.gap.span"]
+ROUNDED = [*_GAP]
 
 
 def margins(site: Site) -> Sums:
@@ -67,15 +67,11 @@ def sums(site: Site, plan: Plan) -> Sums:
     found.put("periods.several.span", *counted(key[several, 0]))
     found.put("periods.several.class", *counted(*key[several].T))
     span, number = key[several, 0], np.minimum(_numbers(observed)[several], _MOST)
-    found.put("periods.number", *counted(number))
-    found.put("periods.number.span", *counted(span, number))
+    put_quantity(found, _NUMBER, span[:, None], number)
     gap, place = _representing(site.people, observed, np.flatnonzero(several))
     of_number = band_of(number, _CLASSES)
-    found.put("periods.gap", *counted(gap))
-    found.put("periods.gap.number", *counted(of_number, gap))
-    found.put("periods.gap.span", *counted(of_number, span, gap))
-    found.put("periods.place", *counted(place))
-    found.put("periods.place.number", *counted(of_number, place))
+    put_quantity(found, _GAP, np.column_stack([of_number, span]), gap)
+    put_quantity(found, _PLACE, of_number[:, None], place)
     return found
 
 
@@ -118,24 +114,16 @@ class PeriodModel:
 
 def compiled(released: Sums, plan: Plan) -> PeriodModel:
     """Arrange what was released for drawing. A model without these statistics gives each person one period."""
-    least = _PERSONS_A_RUNG * plan.min_cell
+    least = PERSONS_A_RUNG * plan.min_cell
     classes, several, elsewhere = _shares(released)
     return PeriodModel(
         has_gaps=bool(len(released.get("periods.gap", 2)[1])),
         classes=classes,
         several=several,
         several_elsewhere=elsewhere,
-        number=_ladder(released, "periods.number", (("span", (0,)), ("", ())), least),
-        gap=_ladder(released, "periods.gap", (("span", (0, 1)), ("number", (0,)), ("", ())), least),
-        place=_ladder(released, "periods.place", (("number", (0,)), ("", ())), least),
-    )
-
-
-def _ladder(released: Sums, name: str, rungs: tuple[tuple[str, tuple[int, ...]], ...], least: int) -> Ladder:
-    names = [f"{name}.{rung}".rstrip(".") for rung, _ in rungs]
-    columns = tuple(columns for _, columns in rungs)
-    return Ladder(
-        tuple(Histograms.of(released, *one) for one in zip(names, map(len, columns), strict=True)), columns, least
+        number=Ladder.of(released, _NUMBER, least),
+        gap=Ladder.of(released, _GAP, least),
+        place=Ladder.of(released, _PLACE, least),
     )
 
 
@@ -146,19 +134,10 @@ def _shares(released: Sums) -> tuple[Int64s, Doubles, float]:
     all such persons leave.
     """
     classes, persons = released.get("periods.class", 3)
-    (spans, of_span), (cells, of_class) = (released.get(f"periods.several.{name}", width) for name, width in _OF)
-    every = float(released.get("periods.several", 1)[1].sum())
-    sizes = persons.astype(float)
-    known = {tuple(cell): float(n) for cell, n in zip(cells.tolist(), of_class.tolist(), strict=True)}
-    found = np.array([known.get(tuple(cell), np.nan) for cell in classes.tolist()])
-    for (span,), n in zip(spans.tolist(), of_span.tolist(), strict=True):
-        here = classes[:, 0] == span
-        found[here] = rest_spread(found[here], n, sizes[here])
-    found = rest_spread(found, every, sizes)
-    return classes, np.minimum(found / np.maximum(sizes, 1.0), 1.0), min(every / max(sizes.sum(), 1.0), 1.0)
-
-
-_OF = (("span", 1), ("class", 3))
+    several = float(released.get("periods.several", 1)[1].sum())
+    of_class, of_span = released.get("periods.several.class", 3), released.get("periods.several.span", 1)
+    share = shares_of_classes((classes, persons), of_class, of_span, 0, several)
+    return classes, share, min(several / max(float(persons.sum()), 1.0), 1.0)
 
 
 def generate(model: PeriodModel, people: People, seed: int, numbers: Int64s) -> Periods:

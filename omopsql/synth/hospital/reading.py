@@ -19,7 +19,7 @@ from omopsql.quoting import identifier
 from omopsql.sql_files import sql_folder
 
 from . import permitted
-from .lives import Events, Int32s, People, Periods, need_persons, offsets_of
+from .lives import Events, Int32s, Int64s, People, Periods, need_persons, offsets_of
 from .noise.bounded import COUNTED, Bounded
 from .permitted import Permitted
 from .plan import ANCESTRY, ANY_RARE, CODES, PERSONS, TABLE_NUMBERS, TABLES, VALUED, WITHIN, Items
@@ -86,9 +86,9 @@ class Site:
         need_persons(len(found), least_persons, cdm)
         self.periods = _ints(found["periods"])
         self.people = People(
-            sex=_longs(found["sex"]),
-            race=_longs(found["race"]),
-            ethnicity=_longs(found["ethnicity"]),
+            sex=longs(found["sex"]),
+            race=longs(found["race"]),
+            ethnicity=longs(found["ethnicity"]),
             birth=_ints(found["birth"]),
             start=_ints(found["first_day"]),
             end=_ints(found["last_day"]),
@@ -99,9 +99,9 @@ class Site:
         self._read: list[tuple[Items, frozenset[int], Events]] = []
 
     def has(self, table: str) -> bool:
-        """Whether the CDM holds the table, and it may be read."""
+        """Whether the CDM holds the table, its version knows it, and it may be read."""
         withheld = self.permitted.withholds_table(table) or self._bounded.withholds_table(table)
-        return table in self.cdm.tables and not withheld
+        return table in self.cdm.tables and table in tables(self.version) and not withheld
 
     def typed(self, table: str) -> str:
         """Write the SELECT of a table with all columns of its CDM version, in their types; what is absent is NULL.
@@ -198,9 +198,9 @@ class Site:
         found = self._query(
             f"SELECT {columns}, count(DISTINCT person) AS n FROM {_NAMES} WHERE {is_told} GROUP BY {columns}"
         )
-        numbers = [_longs(found[name]) for name in told if name != "code"]
+        numbers = [longs(found[name]) for name in told if name != "code"]
         labels = found["code"] if "code" in told else None
-        counted.put(statistic, np.column_stack([np.full(len(found), number), *numbers]), _longs(found["n"]), labels)
+        counted.put(statistic, np.column_stack([np.full(len(found), number), *numbers]), longs(found["n"]), labels)
 
     def _put_ancestry(self, counted: Sums, table: str, rare: np.ndarray) -> None:
         """List the ancestors of rare concepts, and the symbols that lead the source's codes of their records."""
@@ -213,7 +213,7 @@ class Site:
             ancestry = self._story("ancestry", rare=f"FROM {_RARE}", **vocabulary)
             parts.append(self._query(f"{self.permitted.ancestors(table, ancestry)} ORDER BY ALL"))
         for found in parts:
-            keys = [_longs(column) for column in found.columns]
+            keys = [longs(column) for column in found.columns]
             number = np.full(len(found), TABLE_NUMBERS[table])
             counted.put(ANCESTRY, np.column_stack([number, *keys]), np.zeros(len(found), np.int64))
 
@@ -426,8 +426,10 @@ def _cast(field: Field, family: Family | None, found: str | None) -> str:
     return f"TRY_CAST({column} AS {wanted})"
 
 
-def _longs(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy().astype(np.int64)
+def longs(column: pa.ChunkedArray, missing: int = 0) -> Int64s:
+    """Whole numbers of a column; ``missing`` where there is none."""
+    filled = pc.fill_null(column.cast(pa.int64()), missing)
+    return filled.to_numpy().astype(np.int64)
 
 
 def _ints(column: pa.ChunkedArray) -> np.ndarray:

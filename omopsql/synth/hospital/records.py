@@ -20,7 +20,7 @@ from omopsql.udfs.attributes import represent
 from .counting import hashed_records
 from .lives import Int32s, Int64s
 from .plan import TABLE_NUMBERS, Items
-from .reading import Site
+from .reading import Site, longs
 from .small_tables import reference_labels
 from .subjects import END, END_MINUTE, LONGEST, MINUTE, SCALE, TOLD, Subject, subjects
 
@@ -136,7 +136,7 @@ def _concepts(subject: Subject, rows: pa.Table) -> list[Int64s]:
     if subject.concept is None or subject.name == "death":
         return [np.zeros(rows.num_rows, np.int64)]
     names = ("name_id", "wider_id", "widest_id") if subject.name in TABLE_NUMBERS else (subject.concept,)
-    return [pc.fill_null(rows[name], 0).to_numpy().astype(np.int64) for name in names]
+    return [longs(rows[name]) for name in names]
 
 
 def _coded(subject: Subject, column: pa.ChunkedArray, labels: dict[int, str] | None) -> Coded:

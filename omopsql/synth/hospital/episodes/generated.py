@@ -10,10 +10,10 @@ from omopsql.udfs import courses as kernel
 from omopsql.udfs.courses import OPEN
 
 from ..attributes import states_of
-from ..counting import hashed
+from ..counting import hashed, ordinals
 from ..lives import Int64s, Lives, offsets_of
 from .model import EpisodeModel
-from .second_round import AROUND, EARLIER, INSIDE, LATER, life_end, ordinals
+from .second_round import AROUND, EARLIER, INSIDE, LATER, life_end
 from .source import Records
 
 _STREAM, _LINKS = 2001, 2002  # streams of random numbers that no subject of attributes has

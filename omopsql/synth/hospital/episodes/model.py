@@ -8,7 +8,7 @@ import numpy as np
 
 from omopsql.udfs.courses import MOST_BEFORE, MOST_PASSED, STATES
 
-from ..histograms import Bools, Histograms, Lookup
+from ..histograms import PERSONS_A_RUNG, Bools, Histograms, Lookup
 from ..lives import Doubles, Int64s
 from ..plan import Plan
 from ..sums import Sums
@@ -39,7 +39,6 @@ from .second_round import (
 )
 from .source import ANY, LIFE
 
-_PERSONS_A_RUNG = 3  # a share is trusted with so many times min_cell persons
 _CLEARER = 0.1  # an end follows the records if its days after them are so much clearer than its length
 _MOST_OF_PAUSES = 0.99
 _SLACK = 1.5  # times the longest pauses: up to here a synthetic pause is one
@@ -69,7 +68,7 @@ class EpisodeModel:
 def compiled(released: Sums, plan: Plan) -> EpisodeModel:
     """Arrange what was released for drawing. A model without these statistics makes no episodes."""
     kinds = decided(plan)
-    least = _PERSONS_A_RUNG * plan.min_cell
+    least = PERSONS_A_RUNG * plan.min_cell
     return EpisodeModel(
         kinds,
         _chances(released, kinds, least),

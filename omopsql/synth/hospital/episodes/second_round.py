@@ -11,7 +11,7 @@ import numpy.typing as npt
 from omopsql.udfs import courses as kernel
 from omopsql.udfs.courses import NO_DAY, OPEN
 
-from ..counting import counted, hashed, put_persons, representing
+from ..counting import counted, hashed, ordinals, put_persons, put_represented, representing
 from ..lives import Int64s, People
 from ..plan import Plan
 from ..reading import Site
@@ -181,8 +181,8 @@ def _put_beginnings(sums: Sums, courses: _Courses) -> None:
     for rung, key in zip(RUNGS, keys, strict=True):
         chosen = representing(person[scope], hashes, *key)
         cells = [column[chosen] for column in key]
-        sums.put(f"{CHANCE}{rung}", *_counted(cells))
-        sums.put(f"{BEGUN}{rung}", *_counted([column[begun[chosen] > 0] for column in cells]))
+        sums.put(f"{CHANCE}{rung}", *counted(*cells))
+        sums.put(f"{BEGUN}{rung}", *counted(*(column[begun[chosen] > 0] for column in cells)))
 
 
 def _put_lags(sums: Sums, courses: _Courses) -> None:
@@ -195,7 +195,7 @@ def _put_lags(sums: Sums, courses: _Courses) -> None:
     parents = np.flatnonzero(courses.kind_of_scope >= 0)
     lives = np.arange(len(courses.people))
     of_parent = courses.told(courses.kind_of_scope[parents])
-    sums.put(SCOPE, *_counted([np.full(len(lives), LIFE), np.full(len(lives), LIFE)]))
+    sums.put(SCOPE, *counted(np.full(len(lives), LIFE), np.full(len(lives), LIFE)))
     put_persons(sums, SCOPE, scope_person[parents], *of_parent)
     of_scope = courses.kind_of_scope[courses.scope[known]]
     put_persons(sums, PAIR, person[known], *courses.told(of_scope), *courses.told(courses.kind[known]))
@@ -219,24 +219,20 @@ def _put_lags(sums: Sums, courses: _Courses) -> None:
     after = np.flatnonzero(follows)
     waits = start[alone[after]] - np.minimum(episodes.end[alone[after - 1]], start[alone[after]]) - 1
     _put_days(sums, LAG, courses, alone[after], waits, AFTERWARDS)
-    opens = np.flatnonzero(~follows)
-    number = np.arange(len(alone)) - np.repeat(opens, np.diff(np.append(opens, len(alone)))) + 1
     another = np.append(follows[1:], False).astype(np.int64)
-    key = (*courses.told(kind), np.minimum(number, kernel.MOST_BEFORE))
-    one = representing(person[alone], courses.episodes.hashes[alone], *key)
-    sums.put(MORE, *_counted([*(column[one] for column in key), another[one]]))
+    key = (*courses.told(kind), np.minimum(ordinals(scope, kind), kernel.MOST_BEFORE))
+    put_represented(sums, MORE, person[alone], episodes.hashes[alone], key, another)
 
 
 def _put_days(sums: Sums, statistic: str, courses: _Courses, episode: Int64s, days: Int64s, *first: int) -> None:
     """Count days, by kind and by level, of one episode of each person."""
     concept, of = courses.told(courses.kind[episode])
     person, hashes = courses.episodes.person[episode], courses.episodes.hashes[episode]
-    low = 0 if first != (BY_RECORD,) else None
+    if first != (BY_RECORD,):
+        days = np.maximum(days, 0)
     for objects in (of, np.full(len(of), ANY)):
-        chosen = representing(person, hashes, concept, objects)
-        heads = [np.full(len(chosen), number) for number in first]
-        counts = days[chosen] if low is None else np.maximum(days[chosen], low)
-        sums.put(statistic, *_counted([*heads, concept[chosen], objects[chosen], counts]))
+        heads = [np.full(len(episode), number) for number in first]
+        put_represented(sums, statistic, person, hashes, [*heads, concept, objects], days)
 
 
 def _put_ends(sums: Sums, courses: _Courses) -> None:
@@ -251,17 +247,17 @@ def _put_ends(sums: Sums, courses: _Courses) -> None:
     died = (courses.people.death[person] >= 0).astype(np.int64)
     is_open = (end == OPEN).astype(np.int64)
     concept, of = courses.told(courses.kind)
-    one = known[representing(person[known], episodes.hashes[known], concept[known], of[known], parents[known])]
-    sums.put(GOES_ON, *_counted([column[one] for column in (concept, of, parents, left, died, is_open)]))
-    for objects in (of, np.full(len(of), ANY)):
-        one = known[representing(person[known], episodes.hashes[known], concept[known], objects[known], parents[known])]
-        sums.put(GOES_ON_KIND, *_counted([column[one] for column in (concept, objects, parents, is_open)]))
-    ended = known[is_open[known] == 0]
+    owner, hashes, goes_on = person[known], episodes.hashes[known], is_open[known]
+    key = concept[known], of[known], parents[known]
+    put_represented(sums, GOES_ON, owner, hashes, key, left[known], died[known], goes_on)
+    put_represented(sums, GOES_ON_KIND, owner, hashes, key, goes_on)
+    put_represented(sums, GOES_ON_KIND, owner, hashes, (key[0], np.full(len(known), ANY), key[2]), goes_on)
+    ended = known[goes_on == 0]
     is_cut = (end[ended] == limit[ended]) & _shortest(courses, ended)
     child = ended[(parents[ended] == 1) & (is_cut | (end[ended] > limit[ended]))]
     of_parent, _ = courses.told(courses.kind_of_scope[courses.scope[child]])
-    one = representing(person[child], episodes.hashes[child], of_parent, concept[child])
-    sums.put(OUTLASTS, *_counted([of_parent[one], concept[child][one], (end > limit)[child][one].astype(np.int64)]))
+    beyond = (end > limit)[child].astype(np.int64)
+    put_represented(sums, OUTLASTS, person[child], episodes.hashes[child], [of_parent, concept[child]], beyond)
     _put_days(sums, LENGTH, courses, ended, (end - start)[ended])
     _put_runs(sums, courses, ended)
 
@@ -308,16 +304,7 @@ def _put_numbers(sums: Sums, courses: _Courses) -> None:
     ordinal[order] = ordinals(scope[order], concept[order])
     number = episodes.number[known]
     state = np.where(number < 0, UNSAID, np.where(number == ordinal, IN_ORDER, OTHERWISE))
-    one = representing(episodes.person[known], episodes.hashes[known], concept)
-    sums.put(NUMBERED, *_counted([concept[one], state[one]]))
-
-
-def ordinals(*group: Int64s) -> Int64s:
-    """Number sorted rows from 1 within each group."""
-    begins = np.ones(len(group[0]), np.bool_)
-    begins[1:] = np.any([column[1:] != column[:-1] for column in group], axis=0)
-    first = np.flatnonzero(begins)
-    return np.arange(len(begins)) - np.repeat(first, np.diff(np.append(first, len(begins)))) + 1
+    put_represented(sums, NUMBERED, episodes.person[known], episodes.hashes[known], [concept], state)
 
 
 def _put_links(sums: Sums, courses: _Courses, records: Records, links: Links, plan: Plan) -> None:
@@ -338,9 +325,5 @@ def _put_links(sums: Sums, courses: _Courses, records: Records, links: Links, pl
     for objects in (of, np.full(len(of), ANY)):
         one = representing(episodes.person[episode], hashes, concept, objects, zone, item)
         cells = [column[one] for column in (concept, objects, zone, table, items)]
-        sums.put(PRESENT, *_counted(cells))
-        sums.put(JOINED, *_counted([column[is_linked[one]] for column in cells]))
-
-
-def _counted(columns: list[Int64s]) -> tuple[Int64s, Int64s]:
-    return counted(*columns)
+        sums.put(PRESENT, *counted(*cells))
+        sums.put(JOINED, *counted(*(column[is_linked[one]] for column in cells)))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from omopsql.udfs.courses import OPEN
 
 from ..counting import hashed, hashed_records
 from ..lives import Int32s, Int64s, offsets_of
 from ..plan import TABLE_NUMBERS, TABLES, Items
-from ..reading import Site
+from ..reading import Site, longs
 
 LIFE = -1  # in the place of a parent's concept and object
 ANY = -1  # in the place of an object: of whatever object
@@ -107,17 +106,17 @@ def read_episodes(site: Site) -> tuple[Episodes, Int64s]:
         none, unhashed = nothing.astype(np.int32), nothing.astype(np.uint64)
         return Episodes(none, nothing, nothing, nothing, nothing, nothing, nothing, nothing, unhashed), nothing
     rows = site.rows("episode")
-    person, start = _whole(rows["person"]), _whole(rows["own_day"])
-    concept, of = _whole(rows["concept_id"]), _whole(rows["episode_object_concept_id"])
-    end = _whole(rows["episode_end_date"].cast(pa.date32()).cast(pa.int32()), OPEN)
+    person, start = longs(rows["person"]), longs(rows["own_day"])
+    concept, of = longs(rows["concept_id"]), longs(rows["episode_object_concept_id"])
+    end = longs(rows["episode_end_date"].cast(pa.date32()).cast(pa.int32()), OPEN)
     end = np.where(end == OPEN, OPEN, np.maximum(end - site.people.birth[person], start))
-    number = _whole(rows["episode_number"], -1)
-    keys, key = np.unique(_whole(rows["episode_id"]), return_inverse=True)
+    number = longs(rows["episode_number"], -1)
+    keys, key = np.unique(longs(rows["episode_id"]), return_inverse=True)
     hashes = hashed_records(site.people, person, start, end, concept, of, number)
     order = np.lexsort((hashes, number, end, of, concept, start, person))
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    parent = _parents(person, key.reshape(-1), keys, _whole(rows["episode_parent_id"], -1), place)[order]
+    parent = _parents(person, key.reshape(-1), keys, longs(rows["episode_parent_id"], -1), place)[order]
     concept, of, start, end, number, key = (
         column[order] for column in (concept, of, start, end, number, key.reshape(-1))
     )
@@ -149,7 +148,7 @@ def read_records(site: Site, items: Items, tables: tuple[str, ...]) -> Records:
     """Read the records of some tables that are items."""
     parts = [site.keyed(name, items) for name in tables if site.has(name)]
     person, item, day, key = (
-        np.concatenate([np.zeros(0, np.int64), *(_whole(part[name]) for part in parts)])
+        np.concatenate([np.zeros(0, np.int64), *(longs(part[name]) for part in parts)])
         for name in ("person", "item", "own_day", "key")
     )
     order = np.lexsort((key, item, day, person))
@@ -172,7 +171,7 @@ def read_links(site: Site, episodes: Episodes, keys: Int64s, records: Records, i
         return Links(*[np.zeros(0, np.int64)] * 3)
     rows = site.plain("episode_event")
     wanted, event, field = (
-        _whole(rows[name], -1) for name in ("episode_id", "event_id", "episode_event_field_concept_id")
+        longs(rows[name], -1) for name in ("episode_id", "event_id", "episode_event_field_concept_id")
     )
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     episode_of = np.empty(len(keys), np.int64)
@@ -211,8 +210,3 @@ def _tables_of(site: Site, field: Int64s) -> Int64s:
 def mixed(hashes: npt.NDArray[np.uint64], *said: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
     """Hash rows once more, with what else they say."""
     return hashed(hashes.view(np.int64), *said)
-
-
-def _whole(column: pa.ChunkedArray, missing: int = 0) -> Int64s:
-    filled = pc.fill_null(column.cast(pa.int64()), missing)
-    return filled.to_numpy().astype(np.int64)

@@ -13,12 +13,12 @@ from ..attributes import states_of
 from ..choices import uniforms_of
 from ..columns import ROWS_A_PERSON, keys, whole, within, written
 from ..costs import AMOUNTS, DOMAINS, DRAWS, NUMBER_DRAWS, CostModel, drawn, numbers_of
-from ..lives import Int64s, Lives, offsets_of, owners
+from ..lives import Int64s, Lives, offsets_of
 from ..payers import UNCOVERED, Plans, plans_of
 from ..plan import TABLE_NUMBERS
-from .payers import columns_of, plan_keys
-from .rows import rows_of
-from .visits import Stays
+from .drawn import numbered_columns
+from .payers import plan_keys
+from .rows import keyed
 
 if TYPE_CHECKING:
     from ..generate import Hospital
@@ -40,9 +40,7 @@ def table(lives: Lives, hospital: Hospital) -> pa.Table:
     u = uniforms_of(states_of(lives, _COSTS), person, ordinal, DRAWS)
     costs = drawn(model, domain, concept, kind, u)
     fields = tables(hospital.version)[_TABLE]
-    known = np.array([0, *sorted(model.told)], np.int64)
-    told = [{}, *(model.told[number] for number in known[1:].tolist())]
-    columns = columns_of(told, np.searchsorted(known, costs.told), fields)
+    columns = numbered_columns(model.told, costs.told, fields)
     for place, name in enumerate(AMOUNTS):
         columns[name] = pa.array(costs.amounts[:, place] / 100, mask=costs.missing[:, place])
     domains = np.array([_NAMES[number] for number in model.domains.tolist()])
@@ -65,7 +63,8 @@ def _events(lives: Lives, hospital: Hospital, model: CostModel, plans: Plans) ->
     """What each cost is of, by person: person, domain, concept and key of the record, and the plan that covers it."""
     states, parts = states_of(lives, _NUMBERS), []
     for domain in model.domains.tolist():
-        person, concept, day, event = _records(DOMAINS[_NAMES[domain]], lives, hospital)
+        person, item, day, event = keyed(DOMAINS[_NAMES[domain]], lives, hospital)
+        concept = hospital.items.concept[item]
         ordinal = event % ROWS_A_PERSON
         u = uniforms_of(states, person, domain * ROWS_A_PERSON + ordinal, NUMBER_DRAWS)
         cover = plans.covering(person, day)
@@ -74,14 +73,3 @@ def _events(lives: Lives, hospital: Hospital, model: CostModel, plans: Plans) ->
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     order = np.argsort(columns[0], kind="stable")
     return tuple(column[order] for column in columns)
-
-
-def _records(name: str, lives: Lives, hospital: Hospital) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """Person, concept, day and key of the records of a table."""
-    items = hospital.items.concept
-    if name == "visit_occurrence":
-        stays = Stays(lives, hospital)
-        return stays.person, items[stays.visits.item], stays.visits.start.astype(np.int64), stays.keys
-    rows = rows_of(name, lives, hospital)
-    person = owners(rows.offsets)
-    return person, items[rows.item], rows.day.astype(np.int64), keys(lives.numbers[person], within(rows.offsets))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,10 @@ from omopsql.harmonize.cdm import Field
 
 from .. import small_tables
 from ..attributes import Attributes, Drawn
-from ..columns import MOST_INT32, arrow_type, whole
+from ..columns import arrow_type, type_holding, whole
+from ..lives import Int64s
 from ..small_tables import SMALL_TABLES
+from ..told import UNKNOWN
 from ..visits import VisitModel
 
 if TYPE_CHECKING:
@@ -44,15 +47,28 @@ def told_columns(drawn: Drawn | None, fields: dict[str, Field], hospital: Hospit
             is_double = arrow_type(field) == pa.float64()
             columns[name] = pa.array(numbers, mask=missing) if is_double else whole(np.round(numbers), missing, field)
         else:
-            columns[name] = drawn.column(name, _code_type(field, drawn, name))
+            columns[name] = drawn.column(name, type_holding(field, drawn.values(name)))
     return columns
 
 
-def _code_type(field: Field, drawn: Drawn, name: str) -> pa.DataType:
-    found = arrow_type(field)
-    if pa.types.is_integer(found) and max(drawn.values(name), default=0) > MOST_INT32:
-        return pa.int64()
-    return found
+def numbered_columns(
+    told: Mapping[int, Mapping[str, Any]], numbers: Int64s, fields: Mapping[str, Field]
+) -> dict[str, pa.Array]:
+    """The columns of records of which each is told what its number names, nothing by ``UNKNOWN``."""
+    known = np.array([UNKNOWN, *sorted(told)], np.int64)
+    return placed_columns([{}, *(told[number] for number in sorted(told))], np.searchsorted(known, numbers), fields)
+
+
+def placed_columns(
+    told: Sequence[Mapping[str, Any]], place: Int64s, fields: Mapping[str, Field]
+) -> dict[str, pa.Array]:
+    """The columns of records of which each is told what stands at a place of a list; nothing at place -1."""
+    at = pa.array(np.where(place < 0, len(told), place))
+    columns: dict[str, pa.Array] = {}
+    for name in sorted({name for one in told for name in one} & fields.keys()):
+        values = [one.get(name) for one in told]
+        columns[name] = pa.array([*values, None], type_holding(fields[name], values)).take(at)
+    return columns
 
 
 def references(drawn: Drawn, name: str, hospital: Hospital) -> pa.Array:

@@ -15,14 +15,14 @@ from omopsql.udfs.courses import OPEN
 from .. import episodes as layer
 from ..attributes import Drawn, states_of
 from ..columns import dates, keys, times, whole, within, written
-from ..episodes.second_round import ordinals
+from ..counting import ordinals
 from ..episodes.source import LINKED, Records
-from ..lives import Int64s, Lives, offsets_of, owners
+from ..lives import Int64s, Lives, offsets_of
 from ..plan import TABLE_NUMBERS
 from ..records import NULL
 from ..subjects import END_MINUTE, MINUTE
 from .drawn import attributes_of, told_columns
-from .rows import rows_of
+from .rows import keyed
 
 if TYPE_CHECKING:
     from ..generate import Hospital
@@ -117,7 +117,7 @@ def _records(lives: Lives, hospital: Hospital, model: layer.EpisodeModel) -> Rec
     """The records of lives that episodes could begin on or hold, by person, day and item."""
     asked = model.kinds.begins | model.kinds.joined.any(axis=0)
     held = set(np.unique(hospital.items.table[asked]).tolist())
-    parts = [_of_table(name, lives, hospital) for name in LINKED if TABLE_NUMBERS[name] in held]
+    parts = [keyed(name, lives, hospital) for name in LINKED if TABLE_NUMBERS[name] in held]
     person, item, day, key = (
         np.concatenate([np.zeros(0, np.int64), *columns])
         for columns in (zip(*parts, strict=True) if parts else [()] * 4)
@@ -126,17 +126,3 @@ def _records(lives: Lives, hospital: Hospital, model: layer.EpisodeModel) -> Rec
     order = kept[np.lexsort((key[kept], item[kept], day[kept], person[kept]))]
     own = person[order].astype(np.int32)
     return Records(offsets_of(own, len(lives)), own, day[order], item[order], key[order])
-
-
-def _of_table(name: str, lives: Lives, hospital: Hospital) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """The person, item, day and key of each record of a table."""
-    if name == "visit_occurrence":
-        visits = lives.visits
-        assert visits is not None
-        offsets, item, day = visits.offsets, visits.item, visits.start
-    else:
-        rows = rows_of(name, lives, hospital)
-        offsets, item, day = rows.offsets, rows.item, rows.day
-    person = owners(offsets)
-    key = keys(lives.numbers[person], within(offsets))
-    return person, item.astype(np.int64), day.astype(np.int64), key

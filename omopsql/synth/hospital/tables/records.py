@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from omopsql.harmonize.cdm import Field, Roles, roles, tables
 
-from ..columns import MOST_INT32, Bools, arrow_type, dates, keys, times, whole, within, written
+from ..columns import Bools, arrow_type, dates, keys, times, type_holding, whole, within, written
 from ..lives import Int64s, Lives, owners
 from ..plan import TABLE_NUMBERS
 from ..subjects import END, END_MINUTE, MINUTE, TOLD
@@ -62,7 +62,7 @@ class RecordTable:
         }
         for name, of_item in told.items():
             if name in self.fields and any(of_item):
-                own = pa.array(of_item, _type_of(self.fields[name], of_item)).take(item)
+                own = pa.array(of_item, type_holding(self.fields[name], of_item)).take(item)
                 yield name, pc.coalesce(columns[name], own) if name in columns else own
 
     def _columns(self) -> Iterator[tuple[str, pa.Array]]:
@@ -97,9 +97,7 @@ class RecordTable:
         named = np.array([*(code is not None for code in model.told["code"]), False])[series]
         for pattern, key in _OF_SERIES:
             field = self.fields[pattern.format(self.name)]
-            told = pa.array([*model.told[key], None], pa.int64() if field.is_concept else pa.string())
-            if field.is_concept and (pc.max(told).as_py() or 0) <= MOST_INT32:
-                told = told.cast(arrow_type(field))
+            told = pa.array([*model.told[key], None], type_holding(field, model.told[key]))
             is_ours = named if "{}" in pattern else self.rows.series >= 0
             yield field.name, _replaced(drawn.get(field.name), told.take(pa.array(series)), is_ours, field)
 
@@ -188,14 +186,6 @@ def _replaced(drawn: pa.Array | None, told: pa.Array, is_told: Bools, field: Fie
     if field.is_concept:
         told = pc.if_else(pc.fill_null(pc.equal(drawn, 0), False), pc.fill_null(told, 0), told)
     return pc.if_else(pa.array(is_told), told, drawn)
-
-
-def _type_of(field: Field, values: list[Any]) -> pa.DataType:
-    """The type of a field; of 64 bits where a concept asks for them."""
-    found = arrow_type(field)
-    if pa.types.is_integer(found) and max(filter(None, values), default=0) > MOST_INT32:
-        return pa.int64()
-    return found
 
 
 def _parts(version: str, name: str) -> Roles:

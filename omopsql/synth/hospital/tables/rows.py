@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..columns import DAY
+from ..columns import DAY, keys, within
 from ..lives import Doubles, Events, Int32s, Int64s, Lives, Values, Visits, offsets_of, owners
 from ..plan import TABLE_NUMBERS
 from ..values import SeriesValues
@@ -50,6 +50,19 @@ def rows_of(name: str, lives: Lives, hospital: Hospital) -> Rows:
         rows = _with_dense(name, rows, values, lives, visits, hospital)
     person, item, day, visit, minute, value, series = rows
     return Rows(offsets_of(person, len(lives)), item, day.astype(np.int32), visit, minute, value, series)
+
+
+def keyed(name: str, lives: Lives, hospital: Hospital) -> tuple[Int64s, Int64s, Int64s, Int64s]:
+    """Return the person, item, day since birth and key of each record of one table, by person. Visits are records."""
+    if name == "visit_occurrence":
+        assert lives.visits is not None
+        found = lives.visits.offsets, lives.visits.item, lives.visits.start
+    else:
+        rows = rows_of(name, lives, hospital)
+        found = rows.offsets, rows.item, rows.day
+    offsets, item, day = found
+    person = owners(offsets)
+    return person, item.astype(np.int64), day.astype(np.int64), keys(lives.numbers[person], within(offsets))
 
 
 def _values_of_events(events: Events, values: Values | None, placed: Int64s) -> tuple[Doubles, Int32s]:

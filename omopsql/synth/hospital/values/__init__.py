@@ -1,6 +1,6 @@
 """The layer of values: numbers of measurements and observations.
 
-Where a visit holds many values of one kind (intensive care), this layer makes their times too; elsewhere it gives each
+Where a visit holds values at many moments (intensive care), this layer makes their times too; elsewhere it gives each
 event of the layer of events its value.
 """
 
@@ -20,7 +20,7 @@ from ..release import DROP, POOL, Rule, summed
 from ..sums import Sums
 from . import first_round, paths, scores, shifts, sparse, ways
 from .care import Care, count_care
-from .compile import StayModel, draw
+from .compile import StayModel, sketched
 from .compile import compiled as compiled_stays
 from .grid import spread_bins
 from .source import DAY, Contacts, Numbers, chances, intensive, read_contacts, read_numbers, stays_of
@@ -359,12 +359,10 @@ def _of_stays(
     given = np.column_stack([age, spread_bins(length.astype(float)), sex]).astype(np.int64)
     strata = stays.structure.stratum_of(found) if len(many) else np.zeros(0, np.int64)
     reach = _reach(model, length, u[many, 2], people.death[person[many]], end)
-    begins, series, minute, _, value = draw(
-        stays, seed, numbers[person[many]], ordinal[many].astype(np.int64), strata, given, reach
-    )
-    stay = np.repeat(np.arange(len(many)), np.diff(begins))
-    none = np.full(len(stay), -1)
-    return person[many][stay], series, none, ordinal[many][stay], minute, value
+    sketch = sketched(stays, seed, numbers[person[many]], ordinal[many].astype(np.int64), strata, given, reach)
+    stay, none = sketch.stay, np.full(len(sketch.level), -1)
+    value = sketch.values(seed, stays.ends, stays.outlets)
+    return person[many][stay], sketch.series, none, ordinal[many][stay], sketch.minute, value
 
 
 def _reach(model: ValuesModel, length: Int64s, u: np.ndarray, death: Int32s, end: Int32s) -> Int64s:

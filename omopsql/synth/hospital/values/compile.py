@@ -8,11 +8,12 @@ import numpy as np
 
 from omopsql.synth.correlation import nearest_correlation
 from omopsql.udfs import trajectory
-from omopsql.udfs.trajectory import Bins, Counts, Outlets, Paths, Times
+from omopsql.udfs.trajectory import Bins, Counts, Ends, Outlets, Paths, Times
 
 from ..lives import Doubles, Int32s, Int64s
 from ..sums import Sums
 from .correlations import correlation
+from .ends import ends_of, no_ends
 from .grid import scale_of
 from .histograms import Histograms, tilts
 from .paths import CELLS, CLASSES, LAGS, TENTHS, ZONES, count_moves
@@ -22,12 +23,12 @@ from .source import DAY
 from .stays import BANDS, GROUPS, Records
 from .structure import SUMMARIES, Structure, near
 
-_TRIAL_STAYS = 800
+_TRIAL_STAYS = 1600
 _LAST_TRIAL_STAYS = 12000
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
-_ROUNDS = 5
-_STRIDE = 0.7
+_STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25)  # how much of what is missed each trial mends
+_PASSES = 3
 _FULL = 0.95  # share of a path that is not noise, above which more of it changes little
 _LONG = 0.3  # of the variance at the short lag, that at the long one says something from here on
 _SOME = 20  # persons of a histogram of times
@@ -43,6 +44,7 @@ class StayModel:
     counts: Counts
     times: Times
     paths: Paths
+    ends: Ends
     outlets: Outlets
 
 
@@ -76,7 +78,7 @@ def compiled(structure: Structure, sums: Sums) -> StayModel:
     counts = _counts(structure, sums, shelf, where)
     times = _times(structure, sums, shelf)
     paths = _paths(structure, sums, shelf, where)
-    model = StayModel(structure, shelf.bins(), counts, times, paths, _no_outlets(structure))
+    model = StayModel(structure, shelf.bins(), counts, times, paths, no_ends(structure), _no_outlets(structure))
     return _tuned(model, sums)
 
 
@@ -221,29 +223,51 @@ def _no_outlets(structure: Structure) -> Outlets:
     )
 
 
-def draw(
-    model: StayModel,
-    seed: int,
-    numbers: Int64s,
-    ordinals: Int64s,
-    strata: Int64s,
-    given: Int64s,
-    reach: Int64s,
-) -> tuple[Int64s, Int32s, Int32s, Doubles, Doubles]:
-    """Draw the records of stays; returns where each stay's begin, and their series, minute, level and value."""
+@dataclass(frozen=True)
+class Sketch:
+    """Records of stays without values: those of each stay from ``begins`` on, with the level of each."""
+
+    numbers: Int64s
+    ordinals: Int64s
+    begins: Int64s
+    series: Int32s
+    minute: Int32s
+    level: Doubles
+
+    def values(self, seed: int, ends: Ends, outlets: Outlets) -> Doubles:
+        """The value of each record."""
+        value = np.empty(len(self.level))
+        level = self.brought(ends)
+        trajectory.fill_outlets(outlets, seed, self.numbers, self.ordinals, self.begins, self.series, level, value)
+        return value
+
+    def brought(self, ends: Ends) -> Doubles:
+        """The levels with the ends of each run where they belong."""
+        level = self.level.copy()
+        trajectory.fill_ends(ends, self.begins, self.series, level)
+        return level
+
+    @property
+    def stay(self) -> Int32s:
+        """The stay of each record."""
+        return np.repeat(np.arange(len(self.numbers)), np.diff(self.begins)).astype(np.int32)
+
+
+def sketched(
+    model: StayModel, seed: int, numbers: Int64s, ordinals: Int64s, strata: Int64s, given: Int64s, reach: Int64s
+) -> Sketch:
+    """Draw the records of stays, up to their levels."""
     stays, width = len(numbers), len(model.structure.hashes)
     normals = np.zeros((stays, dimensions(model.structure.joined)))
     found = np.zeros((stays, width), np.int64)
     trajectory.fill_counts(model.bins, model.counts, seed, numbers, ordinals, strata, given, normals, found)
     begins = np.append(0, np.cumsum(found.sum(axis=1))).astype(np.int64)
     size = int(begins[-1])
-    series, minute = np.empty(size, np.int32), np.empty(size, np.int32)
-    level, value = np.empty(size), np.empty(size)
+    series, minute, level = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size)
     trajectory.fill_values(
         model.bins,
         model.times,
         model.paths,
-        model.outlets,
         seed,
         numbers,
         ordinals,
@@ -255,12 +279,11 @@ def draw(
         series,
         minute,
         level,
-        value,
     )
-    return begins, series, minute, level, value
+    return Sketch(numbers, ordinals, begins, series, minute, level)
 
 
-def trial(model: StayModel, stays: int = _TRIAL_STAYS, seed: int = _TRIAL_SEED) -> tuple[Records, Doubles]:
+def trial(model: StayModel, stays: int, seed: int) -> Sketch:
     """Draw stays as the source had them: what the model is tuned on."""
     structure = model.structure
     n, finest = structure.strata[1], np.flatnonzero(structure.finest)
@@ -279,9 +302,7 @@ def trial(model: StayModel, stays: int = _TRIAL_STAYS, seed: int = _TRIAL_SEED) 
                 given[own, place] = histograms.low[row] + (width * inside[own, place]).astype(np.int64)
     numbers = np.arange(1, stays + 1, dtype=np.int64)
     reach = _reaches(structure, stays)
-    begins, series, minute, level, value = draw(model, seed, numbers, np.zeros(stays, np.int64), strata, given, reach)
-    stay = np.repeat(np.arange(stays), np.diff(begins)).astype(np.int32)
-    return Records(structure.hashes, stay, series, minute, value), level
+    return sketched(model, seed, numbers, np.zeros(stays, np.int64), strata, given, reach)
 
 
 def _reaches(structure: Structure, stays: int) -> Int64s:
@@ -295,19 +316,23 @@ def _reaches(structure: Structure, stays: int) -> Int64s:
 
 
 def _tuned(model: StayModel, sums: Sums) -> StayModel:
-    """Fit what has no formula by trial: levels to values, and how fast a path forgets."""
+    """Fit what has no formula by trial: levels to values, and how fast a path forgets.
+
+    Each trial draws other stays, and counts the less the later it comes, so that chance cancels out.
+    """
     structure = model.structure
     lags, company = _lag_target(structure, sums), residual_correlation(structure, sums)
     weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
     latent = model.counts.factor @ model.counts.factor.T
     changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
-    for _ in range(_ROUNDS):
-        records, level = trial(model, _TRIAL_STAYS)
-        model = replace(model, outlets=outlets_of(structure, weights, sums, records, level))
+    for turn, stride in enumerate(_STRIDES):
+        sketch = trial(model, _TRIAL_STAYS, _TRIAL_SEED + turn)
+        model = fitted(model, weights, sums, sketch, 1)
         reached = Sums()
-        count_moves(structure, trial(model, _TRIAL_STAYS)[0], reached)
-        keep, share = _nearer(model.paths, lags, _lag_target(structure, reached))
-        missing = _STRIDE * (company - residual_correlation(structure, reached))
+        value = sketch.values(_TRIAL_SEED, model.ends, model.outlets)
+        count_moves(structure, Records(structure.hashes, sketch.stay, sketch.series, sketch.minute, value), reached)
+        keep, share = _nearer(model.paths, lags, _lag_target(structure, reached), stride)
+        missing = stride * (company - residual_correlation(structure, reached))
         r = np.clip(r + missing, -0.98, 0.98)
         latent[np.ix_(changes, changes)] = np.clip(latent[np.ix_(changes, changes)] + missing, -0.98, 0.98)
         np.fill_diagonal(latent, 1.0)
@@ -318,8 +343,22 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
             counts=model.counts._replace(factor=np.linalg.cholesky(latent)),
             paths=model.paths._replace(keep=keep, share=share, steps=steps, noise=noise),
         )
-    records, level = trial(model, _LAST_TRIAL_STAYS)
-    return replace(model, outlets=outlets_of(structure, weights, sums, records, level))
+    return fitted(model, weights, sums, trial(model, _LAST_TRIAL_STAYS, _TRIAL_SEED + len(_STRIDES)), _PASSES)
+
+
+def fitted(
+    model: StayModel, weights: dict[tuple[int, int, int], int], sums: Sums, sketch: Sketch, passes: int
+) -> StayModel:
+    """Fit the outlets, and the ends of stays, to what was drawn; each depends on the other."""
+    for _ in range(passes):
+        outlets = outlets_of(model.structure, weights, sums, sketch.series, sketch.brought(model.ends))
+        model = replace(
+            model,
+            outlets=outlets,
+            ends=ends_of(model.structure, sums, outlets, sketch.begins, sketch.series, sketch.level),
+        )
+    outlets = outlets_of(model.structure, weights, sums, sketch.series, sketch.brought(model.ends))
+    return replace(model, outlets=outlets)
 
 
 def _lag_target(structure: Structure, sums: Sums) -> Doubles:
@@ -334,14 +373,14 @@ def _lag_target(structure: Structure, sums: Sums) -> Doubles:
     return found
 
 
-def _nearer(paths: Paths, target: Doubles, reached: Doubles) -> tuple[Doubles, Doubles]:
+def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> tuple[Doubles, Doubles]:
     """Move the half-life by the error at the long lag, the noise by that at the short one."""
     short, long = target - reached
     short = np.nan_to_num(short)
     free = ~np.isnan(long) & (paths.share < _FULL)  # else the short lag has to decide alone
     drive = np.clip(np.where(free, long, short), -0.2, 0.2)
-    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(3.0 * drive), 0.2, 60.0)
-    share = np.clip(paths.share + 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
+    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _STRIDES[0] * 3.0 * drive), 0.2, 60.0)
+    share = np.clip(paths.share + stride / _STRIDES[0] * 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
     return 0.5 ** (1.0 / half), share
 
 
@@ -351,14 +390,14 @@ def _record_weights(structure: Structure, sums: Sums) -> dict[tuple[int, int, in
 
 
 def outlets_of(
-    structure: Structure, weights: dict[tuple[int, int, int], int], sums: Sums, records: Records, level: Doubles
+    structure: Structure, weights: dict[tuple[int, int, int], int], sums: Sums, of_series: Int32s, level: Doubles
 ) -> Outlets:
     """Cut the drawn levels of each series so that its values fall into cells as often as in the source."""
     starts, uptos, firsts, sizes, leans, scales = [0], [], [], [], [], []
     values = structure.values
     for series, hash_ in enumerate(structure.hashes.tolist()):
         number = int(structure.value_of[series])
-        own = np.sort(level[records.series == series])
+        own = np.sort(level[of_series == series])
         begin, end = (values.starts[number], values.starts[number + 1]) if number >= 0 else (0, 0)
         held = np.array(
             [
@@ -368,8 +407,8 @@ def outlets_of(
             float,
         )
         shown, persons = structure.margins.get("values.step", 2)
-        of_series = shown[:, 0] == hash_
-        scale = scale_of(shown[of_series, 1], persons[of_series])
+        told = shown[:, 0] == hash_
+        scale = scale_of(shown[told, 1], persons[told])
         if len(held) and len(own) and held.sum() > 0:
             first, size = values.low[begin:end], values.high[begin:end] - values.low[begin:end] + 1
             share = np.cumsum(held) / held.sum()

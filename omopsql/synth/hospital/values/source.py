@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from .stays import Records, Stays, picks
 TABLES = ("measurement", "observation")
 TOLD = ("unit", "unit_code", "source_concept", "code")  # what a label says of a series' records
 DAY = 1440  # minutes
-_INTENSIVE = 6  # records of one series in a visit
+_INTENSIVE = 6  # moments of a visit that have values
 _LONGEST_CODE = 32
 _AT_ONCE = 3  # values of one series at one moment that are known
 
@@ -68,11 +67,6 @@ class Numbers:
 
     def __len__(self) -> int:
         return len(self.value)
-
-    @cached_property
-    def runs(self) -> tuple[Int64s, Int64s]:
-        """Where the records of one series of one person and contact begin and end."""
-        return _runs(self.person, self.contact, self.of_series)
 
 
 @dataclass(frozen=True)
@@ -255,11 +249,18 @@ def _look_up(contacts: Contacts, person: Int32s, contact: Int32s) -> Int32s:
 
 
 def intensive(numbers: Numbers, contacts: Contacts) -> np.ndarray:
-    """Whether each visit has many values: some series six times or more."""
-    start, end = numbers.runs
-    often = start[(end - start >= _INTENSIVE) & (numbers.contact[start] >= 0)]
-    key = contacts.person.astype(np.int64) << 32 | contacts.contact
-    return np.isin(key, numbers.person[often].astype(np.int64) << 32 | numbers.contact[often])
+    """Whether each visit has many values: at six moments or more, whatever is measured at each."""
+    own = numbers.contact >= 0
+    visit = _of_visit(numbers.person[own], numbers.contact[own])
+    moment = numbers.day[own].astype(np.int64) * DAY + numbers.minute[own]
+    order = np.lexsort((moment, visit))
+    starts, _ = _runs(visit[order], moment[order])
+    several, n = np.unique(visit[order][starts], return_counts=True)
+    return np.isin(_of_visit(contacts.person, contacts.contact), several[n >= _INTENSIVE])
+
+
+def _of_visit(person: Int32s, contact: Int32s) -> Int64s:
+    return np.asarray(person.astype(np.int64) << 32 | np.maximum(contact, 0))
 
 
 def stays_of(site: Site, contacts: Contacts, numbers: Numbers) -> tuple[Stays, Records]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from omopsql.udfs import visits as kernel
 
 from ..lives import Int64s
+from ..reading import longs
 
 _CONTACTS, _DAYS = 1 << 30, 1 << 20
 
@@ -66,14 +66,9 @@ def stay_days(rows: pa.Table) -> Int64s:
 
 def whole(column: pa.ChunkedArray) -> Int64s:
     """Return whole numbers, -1 where one is missing."""
-    return _int64s(pc.fill_null(column, -1))
+    return longs(column, -1)
 
 
 def day_of(column: pa.ChunkedArray) -> Int64s:
     """Days since 1970-01-01; a missing date is far back."""
-    return _int64s(pc.fill_null(column.cast(pa.date32()).cast(pa.int32()), -(1 << 30)))
-
-
-def _int64s(column: pa.ChunkedArray) -> Int64s:
-    found: Int64s = column.to_numpy().astype(np.int64)
-    return found
+    return longs(column.cast(pa.date32()).cast(pa.int32()), -(1 << 30))
