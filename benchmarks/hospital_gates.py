@@ -8,7 +8,7 @@
     omopsql harmonize cbioportal source/breast_msk_2018 --vocabulary VOCABULARY -o msk_cdm
 
 With ``--synthetic FOLDER`` nothing is fitted: FOLDER/1, FOLDER/2 ... hold the synthetic CDM of each seed (``--keep``
-writes them so). The exit code is 1 when a gate is missed.
+writes them so). The exit code is 1 when a gate is missed. ``--page docs/how-near.md`` writes the table into the page.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .hospital import event_metrics, folders, histories, measurement_metrics, survival_metrics, table
+from .hospital import event_metrics, folders, histories, measurement_metrics, page, survival_metrics, table
 from .hospital.distances import Score
 
 TIMES = 4  # as many synthetic persons as fitted ones
@@ -74,6 +74,8 @@ def main() -> None:
             console.print(f"seed {seed}: {time.process_time() - started:.0f} CPU seconds")
     lines = list(table.lines(topic.gates, seeds))
     console.print(table.rendered(f"{chosen.topic}, {chosen.data.name}, {chosen.seeds} seeds", lines))
+    if chosen.page:
+        page.put(chosen.page, f"{chosen.topic} of {chosen.data.name}", chosen.seeds, lines)
     if chosen.json:
         chosen.json.write_text(json.dumps(_report(chosen, lines, seeds), indent=1, default=float), encoding="utf-8")
     if any(line.verdict == table.MISSED for line in lines):
@@ -88,6 +90,7 @@ def _options() -> argparse.Namespace:
     options.add_argument("--synthetic", type=Path, help="folder of synthetic CDMs 1, 2 ... that were made before")
     options.add_argument("--keep", type=Path, help="folder for halves, models and synthetic CDMs")
     options.add_argument("--json", type=Path, help="file for every score")
+    options.add_argument("--page", type=Path, help="Markdown page that has a place for the table, to be written anew")
     return options.parse_args()
 
 

@@ -16,6 +16,7 @@ from benchmarks.hospital import (
     folders,
     histories,
     measurement_metrics,
+    page,
     privacy_metrics,
     survival_metrics,
     table,
@@ -255,6 +256,21 @@ def test_verdicts() -> None:
     (line,) = table.lines((bound,), scores)
     assert line.value == pytest.approx(0.15)
     assert line.bound == pytest.approx(0.15 + 6.3138 * 0.05, abs=1e-3)
+
+
+def test_a_table_stands_in_its_place_of_a_page_as_often_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("Before\n<!-- a of b -->\n<!-- end -->\nBetween\n<!-- c of b -->\nstays\n<!-- end -->\n")
+    gates = (table.Gate("a", "words", high=0.1), table.Gate("b", "nothing of it", low=0.9))
+    for value in (0.2, 0.05):
+        page.put(path, "a of b", 1, list(table.lines(gates, [{"a": Score(value, own=0.03)}])))
+    text = path.read_text()
+    assert "| words | ≤ 0.1 | 0.05 |  | 0.03 | met |\n\n1 of 1 are reached, by the mean of one split.\n<!--" in text
+    assert "0.2" not in text
+    assert "nothing of it" not in text
+    assert text.endswith("Between\n<!-- c of b -->\nstays\n<!-- end -->\n")
+    with pytest.raises(ValueError, match=r"write <!-- d of b --> and <!-- end -->"):
+        page.put(path, "d of b", 1, [])
 
 
 def _written(path: Path, rows: list[tuple[str, list[int], int]]) -> Path:

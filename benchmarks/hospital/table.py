@@ -108,6 +108,16 @@ class Line:
     own: float
     verdict: str
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether any seed has a score."""
+        return self.verdict != UNKNOWN
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the gate is met, or as near as real persons are."""
+        return self.verdict in (MET, AS_REAL)
+
 
 def lines(gates: tuple[Gate, ...], seeds: list[dict[str, Score]]) -> Iterator[Line]:
     """Judge the mean over seeds. What misses a gate but is as near as the real half counts as such."""
@@ -145,12 +155,13 @@ def rendered(title: str, judged: list[Line]) -> Table:
         table.add_column(heading, no_wrap=True)
     for line in judged:
         gate = line.gate
-        value = f"{_number(line.value)} (up to {_number(line.bound)})" if gate.by_bound else _number(line.value)
+        value = f"{number(line.value)} (up to {number(line.bound)})" if gate.by_bound else number(line.value)
         stretch = "" if gate.stretch is None else f"{gate.stretch:g}"
-        own, fitted = _number(line.own), _number(line.fitted)
+        own, fitted = number(line.own), number(line.fitted)
         table.add_row(gate.words, gate.told(), stretch, value, fitted, own, line.verdict)
     return table
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four digits; nothing for what was not measured."""
     return "" if np.isnan(value) else f"{value:.4g}"
