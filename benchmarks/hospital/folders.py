@@ -96,16 +96,24 @@ def persons(cdm: Path) -> int:
 
 def synthesize(fit_half: Path, target: Path, persons: int, seed: int) -> Path:
     """Fit one half with default options and write a synthetic CDM of so many persons. Returns the model's file."""
-    target.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     model = target.with_suffix(".model.parquet")
     with omopsql.connect() as con:
         con.execute("SET enable_progress_bar = false")
         con.execute(f"COPY (FROM omopsql.cdm_fit({literal(str(fit_half))})) TO {literal(str(model))}")
+    make(model, target, persons, seed)
+    return model
+
+
+def make(model: Path, target: Path, persons: int, seed: int) -> None:
+    """Write a synthetic CDM of so many persons."""
+    target.mkdir(parents=True, exist_ok=True)
+    with omopsql.connect() as con:
+        con.execute("SET enable_progress_bar = false")
         listed = con.execute(f"SELECT cdm_table FROM omopsql.cdm_tables({literal(str(model))})").fetchall()
         for name in [name for name in _FILLED if (name,) in listed]:
             made = f"omopsql.cdm_sample({literal(str(model))}, {literal(name)}, persons := {persons}, seed := {seed})"
             con.execute(f"COPY (FROM {made}) TO {literal(str(target / f'{name}.parquet'))}")
-    return model
 
 
 def small_cells(model: Path, min_cell: int) -> int:
