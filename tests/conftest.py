@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,9 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import catalogued
 import clinic
 import commands
 import duckdb
+import federation
+import planted_cdm
 import published
 import pytest
 from hypothesis import settings
@@ -84,6 +88,35 @@ def learned_clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
         con.execute(f"COPY (FROM omopsql.example_patients(2000)) TO '{place / 'patients.csv'}'")
     commands.done("fit", "person", "--database", str(place / "hospital.duckdb"), "-o", str(place / "model.parquet"))
     return place
+
+
+@pytest.fixture(scope="session")
+def masked_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything of a study of three sites up to the total, and the share files."""
+    place = tmp_path_factory.mktemp("study")
+    federation.write_masked_study(place)
+    return place
+
+
+@pytest.fixture
+def there(masked_study: Path, folder: Path) -> Path:
+    """A copy of the study as the working directory."""
+    shutil.copytree(masked_study, folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def catalogue_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of four data sets that ``omopsql catalogue`` wrote."""
+    return catalogued.write_site(tmp_path_factory.mktemp("catalogue"))
+
+
+@pytest.fixture(scope="session")
+def planted() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database of schemas: persons, others of the same kind, and others of whom something was changed."""
+    with contextlib.closing(duckdb.connect()) as con:
+        planted_cdm.put_all(con)
+        yield con
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from commands import done
 
+from omopsql.federate import envelope
+from omopsql.federate.study import PrivateSite
 from omopsql.synth.hospital.sums import Header, Sums
 
 LONG = pytest.mark.skipif(not os.environ.get("OMOPSQL_TEST_LONG"), reason="takes minutes; OMOPSQL_TEST_LONG=1 runs it")
 SITES = ("east", "north", "south")
+MASKED = [f"{name}.masked" for name in SITES]
 TABLES = ("heart_failure_clinical_records_dataset", "wdbc", "sdnist_ma2018")  # of the test data
 
 
@@ -96,3 +100,51 @@ def added_by_masks(cards: list[str], room: int) -> Callable[[int, bool], str]:
         return f"all{number}.parquet"
 
     return add
+
+
+# A study of all sites up to the total, as ``write_masked_study`` leaves it in a folder, and commands that go on there.
+
+CARDS = ["--cards", *(f"{name}.card" for name in (*SITES, "centre"))]
+CENTRE = ["--site", "centre.site", *CARDS]
+NORTH = ["--site", "north.site", *CARDS]
+ADD = ["aggregate", *MASKED, *CENTRE, "-o", "new.total"]
+UNMASK = ["site", "unmask", "all.total", *NORTH, "-o", "all.parquet"]
+
+
+def write_masked_study(folder: Path) -> None:
+    """Write everything of a study up to the total: sums, private files, cards, masked files and share files."""
+    cards = write_study(folder)
+    for seed, name in enumerate(SITES):
+        write_sums(folder / f"{name}.parquet", seed)
+        mask(name, cards, folder=folder)
+        own = str(folder / f"{name}.site")
+        done("site", "share", "--site", own, "--cards", *cards, "-o", str(folder / f"{name}.share"))
+    masked = [str(folder / name) for name in MASKED]
+    centre = str(folder / "centre.site")
+    done("aggregate", *masked, "--site", centre, "--cards", *cards, "-o", str(folder / "all.total"))
+
+
+def renewed(*names: str, study: str = "lungs") -> None:
+    """Make sites anew, with other keys."""
+    for name in names:
+        Path(f"{name}.site").unlink(missing_ok=True)
+        Path(f"{name}.card").unlink(missing_ok=True)
+        done("site", "init", "--name", name, "--study", study, "-o", f"{name}.site")
+
+
+def rewritten(path: str, kind: str, signer: str, body: bytes | None = None, **says: object) -> None:
+    """Change what a file says, and let a site sign it."""
+    found = envelope.read(Path(path), kind)
+    told = PrivateSite.read(Path(f"{signer}.site"))
+    envelope.write(Path(path), kind, found.says | says, told.signing_key, found.body if body is None else body)
+
+
+def words_of(path: str) -> np.ndarray:
+    """The words of a masked file or a total."""
+    kind = Path(path).read_bytes().split(b"\n", 1)[0].decode().split()[1]
+    return np.frombuffer(envelope.read(Path(path), kind).body, "<u8")
+
+
+def digest(path: str | Path) -> str:
+    """The hash of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

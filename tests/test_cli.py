@@ -192,7 +192,7 @@ def test_help_names_the_verbs_and_the_exit_codes():
 
 RUN_ELSEWHERE = (
     *("omopsql site mask", "omopsql site unmask", "omopsql aggregate"),  # with other sites: test_federate_masks.py
-    "omopsql catalogue releases/* -o site/ --explorer",  # with a package: test_catalogue.py
+    "omopsql catalogue releases/* -o site/ --explorer",  # with a package: test_catalogue_explorer.py
 )
 
 

@@ -10,6 +10,7 @@ import duckdb
 import hospital_cdm
 import numpy as np
 import pytest
+from named_metrics import told
 
 import omopsql
 from omopsql.evaluate.fairness.service import gap
@@ -19,12 +20,6 @@ PATIENTS = (
     "FROM omopsql.example_patients(4000, seed := {0})"
 )
 METHODS = ("copula", "tree", "independent")
-
-
-def told(con: duckdb.DuckDBPyConnection, call: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows of a call by metric and subject."""
-    rows = con.sql(f"FROM omopsql.{call}").to_arrow_table().to_pylist()
-    return {(row["metric"], row["subject"]): row for row in rows}
 
 
 @pytest.fixture(scope="module")

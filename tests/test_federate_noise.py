@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import done
-from federation import SITES, mask, write_study
+from federation import MASKED, SITES, mask, write_study
 from hospital_cdm import make_hospital, write_hospital
 
 import omopsql
@@ -15,7 +15,6 @@ import omopsql
 pytest.importorskip("opendp")
 
 NOISE = ["--epsilon", "60", "--for-merge"]  # so little of it that something of so few persons is released
-MASKED = [f"{name}.masked" for name in SITES]
 ROUND = [f"{name}.parquet" for name in SITES]
 
 

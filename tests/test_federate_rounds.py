@@ -1,7 +1,6 @@
 """A table at several sites: the merge of three rounds is the very model that one fit of all rows gives."""
 
 import contextlib
-import hashlib
 from pathlib import Path
 
 import duckdb
@@ -10,13 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from commands import done, refused
-from federation import SITES, mask, write_study
+from federation import MASKED, SITES, digest, mask, write_study
 
 import omopsql
 from omopsql.synth.exact import Exact
 from omopsql.synth.rounds import Table
-
-MASKED = [f"{name}.masked" for name in SITES]
 
 
 @pytest.fixture
@@ -79,10 +76,6 @@ def pooled(con: duckdb.DuckDBPyConnection, method: str, options: str = "") -> st
     fitted = f"FROM omopsql.copula_fit('pooled.data.parquet', method := '{method}' {options})"
     con.execute(f"COPY ({fitted}) TO 'whole.parquet'")
     return "whole.parquet"
-
-
-def digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("method", ["copula", "independent"])
