@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from omopsql.udfs.attributes import represent
+
 from .histograms import Rungs
 from .lives import People
-from .sums import Sums, group_starts
+from .sums import Sums, group_starts, sorted_order
 
 Ints = NDArray[np.int64]
 
@@ -65,13 +67,22 @@ def chosen(among: NDArray[np.integer], *record: NDArray[np.integer]) -> Ints:
 
 
 def representing(person: NDArray[np.integer], hashes: NDArray[np.uint64], *key: NDArray[np.integer]) -> Ints:
-    """The place of one row of each person and key, rising: the one with the smallest hash."""
-    order = np.lexsort((hashes, *key[::-1], person))
-    is_first = np.ones(len(order), np.bool_)
-    is_first[1:] = False
-    for column in (person, *key):
-        is_first[1:] |= column[order][1:] != column[order][:-1]
-    return np.sort(order[is_first])
+    """The place of one row of each person and key, rising: the one with the smallest hash, of equal ones the first."""
+    order = sorted_order([np.asarray(person, np.int64)], len(person))
+    keys, number = _numbered(key, len(person))
+    is_chosen = np.zeros(len(order), np.bool_)
+    represent(person[order], number[order], hashes[order], keys, is_chosen)
+    return np.sort(order[is_chosen])
+
+
+def _numbered(columns: Sequence[NDArray[np.integer]], rows: int) -> tuple[int, Ints]:
+    """Return how many distinct rows some columns have, and the number of each row among these."""
+    distinct, number = 1, np.zeros(rows, np.int64)
+    for column in columns:
+        values, place = np.unique(column, return_inverse=True)
+        found, number = np.unique(number * len(values) + place, return_inverse=True)
+        distinct = len(found)
+    return distinct, number
 
 
 def ordinals(*group: NDArray[np.integer]) -> Ints:

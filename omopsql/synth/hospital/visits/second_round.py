@@ -8,13 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from omopsql.udfs import visits as kernel
-from omopsql.udfs.attributes import represent
 
-from ..counting import counted, hashed_records
+from ..counting import hashed_records, put_represented
 from ..lives import Int64s
 from ..plan import TABLE_NUMBERS, TABLES, Items, Plan
 from ..reading import Site
-from ..sums import Sums
+from ..sums import Sums, group_starts
 from .statistics import (
     DETAIL,
     DETAILS,
@@ -100,7 +99,8 @@ def _put_records(sums: Sums, site: Site, plan: Plan, name: str, rows: pa.Table, 
         visit = stays.found(person, whole(rows["contact"]))
         band = bands(stays.days(visit))
         _put_places(sums, site, rows, number, concept, visit, stays)
-    first, count = _runs(person, day, item)
+    first = group_starts([person, day, item], len(item))
+    count = np.diff(np.append(first, len(item)))
     band = np.maximum.reduceat(band, first) if len(first) else band[:0]
     keys = [number[first], concept[first], band]
     contacts = hashed_records(site.people, person[first], day[first], count, *keys)
@@ -180,33 +180,9 @@ def _put(
     given: list[Int64s],
     cell: list[Int64s],
 ) -> None:
-    """Count the persons by ``cell``, given ``given``: of each person one row in each ``given``, chosen by its hash."""
-    person, hashes = person[kept], hashes[kept]
-    given, cell = [column[kept] for column in given], [column[kept] for column in cell]
-    groups, group = _grouped(given)
-    chosen = np.zeros(len(person), np.bool_)
-    represent(person, group, hashes, groups, chosen)
-    keys, n = counted(*(column[chosen] for column in [*given, *cell]))
-    sums.put(statistic, keys, n)
-
-
-def _grouped(columns: list[Int64s]) -> tuple[int, Int64s]:
-    """Number the distinct rows of some columns."""
-    group = np.zeros(len(columns[0]), np.int64)
-    groups = 1
-    for column in columns:
-        values, codes = np.unique(column, return_inverse=True)
-        distinct, group = np.unique(group * len(values) + codes, return_inverse=True)
-        groups = len(distinct)
-    return groups, group
-
-
-def _runs(person: Int64s, day: Int64s, item: Int64s) -> tuple[Int64s, Int64s]:
-    """Where each run of records of one person, day and item begins, and how long it is."""
-    begins = np.ones(len(person), np.bool_)
-    begins[1:] = (person[1:] != person[:-1]) | (day[1:] != day[:-1]) | (item[1:] != item[:-1])
-    first = np.flatnonzero(begins)
-    return first, np.diff(np.append(first, len(person)))
+    """Count one of the ``kept`` records of each person and ``given``, chosen by its hash, by ``given`` and ``cell``."""
+    told = [column[kept] for column in cell]
+    put_represented(sums, statistic, person[kept], hashes[kept], [column[kept] for column in given], *told)
 
 
 def _minute(column: pa.ChunkedArray) -> Int64s:
