@@ -437,6 +437,28 @@ def test_a_hospital_of_few_items_has_a_model(kept: list[str]) -> None:
     assert len(made.events) > 0.5 * len(few.events) - 1
 
 
+def test_what_comes_back_in_clusters_does_so_and_what_comes_at_any_time_does_not() -> None:
+    random = np.random.default_rng(4)
+    n = 1500
+    end = random.integers(40 * 365, 60 * 365, n)
+    zero = np.zeros(n, np.int64)
+    people = People(np.full(n, _MALE), zero, zero, *(days.astype(np.int32) for days in (zero, zero, end, zero - 1)))
+    first = random.integers(0, end - 1500)
+    anywhere = random.integers(0, end[:, None] + 1, (n, 2))
+    day = np.concatenate([first, first + random.integers(200, 1500, n), anywhere[:, 0], anywhere[:, 1]])
+    item = np.repeat([_NUMBER["rash"], _NUMBER["sepsis"]], 2 * n)
+    model = _few_items_model(Hospital(people, _events(n, np.tile(np.arange(n), 4), item, day)), ["rash", "sepsis"])
+    assert model.structure.is_regular.tolist() == [True, False]
+    made = layer.generate(model, people, 2, np.arange(1, n + 1))
+    series = Series.of(made.offsets, made.item, made.day)
+    entries, gap = series.gaps()
+    source = np.median(np.abs(anywhere[:, 1] - anywhere[:, 0]))
+    for of_item, wanted in ((0, 850.0), (1, source)):
+        gaps = gap[series.item[entries] == of_item]
+        assert len(gaps) > 0.9 * n
+        assert 0.85 * wanted < np.median(gaps) < 1.15 * wanted
+
+
 def _few_items_model(hospital: Hospital, kept: list[str]) -> layer.EventModel:
     """The model of a hospital that has only some of the items, which are numbered anew."""
     number = np.full(len(_ITEMS), -1)

@@ -9,6 +9,7 @@ import numpy as np
 from ..plan import PERSONS, TABLE_NUMBERS, Items, Plan
 from ..sums import Ints, Sums
 from .grammar import LEADING, Grammar, pairs
+from .rhythm import rhythms
 
 _BANDS = 8  # of years of observation
 _WIDE_BANDS = 6
@@ -16,8 +17,6 @@ _COHORT = 0.03  # share of persons that a cohort of birth holds at least
 _DEATHS = 4  # times min_cell persons who died, from which on presence depends on it
 _OFTEN = 0.7  # an item of so many persons is held to be had when it is had more often than by half of them
 _CANDIDATES = 6  # items that may lead to the presence of another
-_GRID = 0.08  # share of one gap among all that makes a rhythm
-_QUICK = 400  # days: a median gap below this makes a rhythm, too
 _TOGETHER, _LED = 0.05, 0.3  # share of common days that joins two items to one stream: of two rhythms, of one
 _LEAD = 0.5  # the share of contacts that are visits, from which on visits lead
 _COMMON, _TELLING = 0.3, 20  # share of persons, and times min_cell, that one item of a stream must have
@@ -74,9 +73,9 @@ class Structure:
         persons_of = _persons_of(margins, items)
         keys, n = margins.get("events.sex", 1)
         persons = int(n.sum())
-        share, median = _gaps(margins, items)
+        is_grid, is_regular = rhythms(margins, items)
         visited = _visited(margins, items, persons_of, persons)
-        stream = _streams(margins, items, persons_of, max(_COMMON * persons, _TELLING * plan.min_cell), share >= _GRID)
+        stream = _streams(margins, items, persons_of, max(_COMMON * persons, _TELLING * plan.min_cell), is_grid)
         stream[visited.any(0)] = LEADING
         grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
         ever = pairs(margins, "events.ever", items, symmetric=True)
@@ -93,7 +92,7 @@ class Structure:
             visits=_bounds(visits, visits_n, _WIDE_BANDS),
             tells_death=bool(margins.get("people.lag", 2)[1].sum() >= _DEATHS * plan.min_cell),
             cut=_cuts(margins, items, persons_of, persons),
-            is_regular=(share >= _GRID) | (median < _QUICK),
+            is_regular=is_regular,
             candidates=candidates,
             first=first,
             second=second,
@@ -154,21 +153,6 @@ def _cuts(margins: Sums, items: Items, persons_of: Ints, persons: int) -> Ints:
         reached = np.searchsorted(without + np.cumsum(n[mine]), persons / 2)
         cut[x] = keys[mine, 2][min(reached, mine.sum() - 1)] if mine.any() else 0
     return cut
-
-
-def _gaps(margins: Sums, items: Items) -> tuple[np.ndarray, np.ndarray]:
-    """The share of the most frequent gap of each item, and its median gap in days."""
-    share, median = np.zeros(len(items)), np.full(len(items), np.inf)
-    keys, n = margins.get("events.gap", 4)
-    item = items.find(keys[:, 0], keys[:, 1])
-    for x in np.unique(item):
-        mine = np.flatnonzero(item == x)
-        total = n[mine].sum()
-        is_day = keys[mine, 2] == keys[mine, 3]
-        share[x] = (n[mine] * is_day).max() / total
-        middle = mine[np.searchsorted(np.cumsum(n[mine]), total / 2)]
-        median[x] = (keys[middle, 2] + keys[middle, 3]) / 2
-    return share, median
 
 
 def _candidates(
