@@ -11,11 +11,12 @@ pytest.importorskip("opendp")
 
 import omopsql
 from omopsql.noise.grid import cells_of, found, places_of
-from omopsql.noise.margins import fitted, shared_out, whole
+from omopsql.noise.links import _offers
+from omopsql.noise.margins import _clear, fitted, shared_out, whole
 from omopsql.noise.mechanism import Account
-from omopsql.noise.pairs import nearest_with_sums
-from omopsql.noise.population import Population
-from omopsql.noise.survey import Told
+from omopsql.noise.pairs import Pairs, nearest_with_sums
+from omopsql.noise.population import Population, Wanted
+from omopsql.noise.survey import Told, _in_wide_cells
 from omopsql.noise.waves import waves_of
 from omopsql.synth.bins import bins_of
 from omopsql.synth.columns import NUMBER, Column
@@ -221,10 +222,65 @@ def test_imagined_rows_come_to_agree_with_tables_of_all_pairs():
     population = Population(codes.astype(np.int32), codes.copy())
     sizes = np.full(3, 4)
     wanted = 0.25 * (0.9 * np.eye(4) + 0.1 * np.full((4, 4), 0.25))
-    population.agree([(i, j, wanted) for i, j in ((0, 1), (0, 2), (1, 2))], sizes)
+    population.agree([Wanted(i, j, wanted) for i, j in ((0, 1), (0, 2), (1, 2))], sizes)
     for i, j in ((0, 1), (0, 2), (1, 2)):
         assert 0.5 * np.abs(population.table(i, j, sizes) - wanted).sum() < 0.01
     assert (population.cells == population.codes).all()
+
+
+def test_a_table_of_more_weight_is_agreed_with_sooner():
+    """Two columns cannot both be the third and be unlinked: the table that counts for more is nearer in the end."""
+    sizes, even = np.full(3, 4), np.full((4, 4), 1 / 16)
+    same = 0.25 * np.eye(4) + 1e-9
+    apart = []
+    for weight in (0.1, 1.0):
+        codes = np.random.default_rng(1).integers(0, 4, (3, 20_000)).astype(np.uint8)
+        population = Population(codes.astype(np.int32), codes.copy())
+        population.agree([Wanted(0, 1, same), Wanted(0, 2, same), Wanted(1, 2, even, weight)], sizes)
+        apart.append(np.abs(population.table(0, 1, sizes) - same).sum())
+    assert apart[0] < 0.5 * apart[1]
+
+
+def test_pairs_are_offered_in_finer_bins_the_less_noise_there_is():
+    """One column is the other: a table of all bins tells most, but one of few has less noise."""
+    line = np.arange(24, dtype=float)
+    margin = Margin(Column("a", "BIGINT", NUMBER, unit=1.0), line, line, n=np.full(24, 1000))
+    own = np.repeat(np.arange(24), 1000).astype(np.int32)
+    pairs = Pairs.counted(np.array([own, own]), [margin, margin], 24_000)
+    unlinked = pairs.population(np.random.default_rng(1).integers(0, 24, (2, 20_000)))
+    best = [max(_offers(unlinked, pairs, 0, scale), key=lambda of: of.missed).joins for scale in (1.0, 400.0)]
+    bins = [int(of.down.max()) + 1 for of in best]
+    assert bins[0] == 24
+    assert bins[1] < 10
+
+
+def test_counts_that_noise_may_have_made_hold_nothing():
+    n = _clear(np.array([400.0, 90.0, 3.0, -20.0]), np.full(4, 10.0), 600)
+    assert n == pytest.approx([455.0, 145.0, 0.0, 0.0], abs=1e-6)
+    assert _clear(np.array([3.0, 1.0]), np.full(2, 10.0), 40).sum() == pytest.approx(40.0)
+
+
+def test_rows_of_places_whose_cells_are_single_values_are_not_in_wide_cells():
+    """1 and 2 are cells of their own; 4 to 7 are not, and begin at 3.5, half a step before their place."""
+    places = places_of("BIGINT")
+    held = np.zeros(len(places))
+    held[np.searchsorted(places.edges, [1.0, 2.0], "right") - 1] = 1000.0
+    assert _in_wide_cells(places, held, np.array([0.5, 1.5, 2.5, 3.5, 7.5]), 1.0) == 0.0
+    held[np.searchsorted(places.edges, 5.0, "right") - 1] = 70.0
+    assert _in_wide_cells(places, held, np.array([0.5, 1.5, 2.5, 3.5, 7.5]), 1.0) == 70.0
+
+
+def test_few_rows_are_told_by_pairs_and_many_by_waves(con):
+    """The ledger says which way a fit went."""
+    con.execute("CREATE TABLE few AS FROM omopsql.copula_fit('patients', epsilon := 1.0)")
+    con.execute("CREATE TABLE all_waves AS FROM omopsql.copula_fit('patients', epsilon := 20.0)")
+    few, many = (
+        {row[0] for row in con.execute(f"SELECT release FROM omopsql.privacy_ledger('{model}')").fetchall()}
+        for model in ("few", "all_waves")
+    )
+    assert {"products of scores", "pair told worst", "tables of pairs"} <= few
+    assert not {"strata", "products of waves"} & few
+    assert {"strata", "products of waves"} <= many
 
 
 def test_waves_are_unlinked_and_no_bin_of_a_rare_label_is_longer():

@@ -18,24 +18,26 @@ from omopsql.synth.tree import Growth, fit_tree
 
 from .asked import Noise
 from .ledger import ledger_table
-from .links import worst_told
+from .links import agreeing, worst_told
 from .margins import counted, is_learned, shared_out
 from .mechanism import Account, scale_of
 from .pairs import Pairs
 from .people import bounded, check_types, person_column
 from .scores import noisy_joint
-from .strata import imagined
+from .strata import by_one_copula, imagined
 from .survey import Survey
 from .waves import corrected
 
 _ROWS_SHARE = 0.02  # of rho
-# Margins have this share of rho, and copulas that of what is left, where rows are so many times the noise of a count;
-# with more rows, less: then links that copulas do not tell are what noise hides. Of the rest, tables of the pairs
-# that are told worst get theirs, the more the fewer rows there are; waves of all pairs get what is left.
+# Margins have this share of rho where rows are so many times the noise of a count; with more rows, less.
 _MANY = 5000.0
-_MARGIN_SHARE, _MARGIN_FALL, _MARGIN_RANGE = 0.38, 0.3, (0.25, 0.5)
+_MARGIN_SHARE, _MARGIN_FALL, _MARGIN_RANGE = 0.38, 0.3, (0.25, 0.55)
+# With fewer rows, a copula has this share of what is left, and tables of pairs the rest: the more rows, the more pairs.
+_PLAIN_SHARE, _PER_PAIR, _PAIRS_RANGE = 0.25, 28.0, (24, 80)
+# With more, copulas have this share, and tables of pairs theirs of what they leave; waves of all pairs get the rest.
+# The more rows, the more of it: then links that copulas do not tell are what noise hides.
 _COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE = 0.45, 0.5, (0.15, 0.5)
-_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE = 0.27, 2.0, (0.01, 0.9)
+_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE, _PAIRS_OF_MANY = 0.27, 2.0, (0.01, 0.9), 36
 _IMAGINED = 1.5  # rows for each of the data
 _FEWEST_IMAGINED, MOST_IMAGINED = 100_000, 200_000
 NO_POOLS = 1  # rows of a bin that is told of imagined rows: none of them is anybody's
@@ -83,7 +85,12 @@ def fit_with_noise(
 
 def _falling(share: float, fall: float, within: tuple[float, float], rows: int, account: Account) -> float:
     """A share of the budget that falls with the number of rows over the noise of a count."""
-    return float(np.clip(share * (_MANY * scale_of(account.rho, account.rows) / rows) ** fall, *within))
+    return float(np.clip(share * (_MANY / _rows_of_noise(rows, account)) ** fall, *within))
+
+
+def _rows_of_noise(rows: int, account: Account) -> float:
+    """The number of rows over the noise of one count that had the whole budget."""
+    return rows / scale_of(account.rho, account.rows)
 
 
 def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, account: Account) -> tuple[str, pa.Table]:
@@ -94,10 +101,23 @@ def _joint(method: str, cells: np.ndarray, margins: list[Margin], rows: int, acc
         joint, latents = noisy_joint(cells, margins, rows, account.left * (1.0 - 1e-6), account)
         return "copula", joint_table(joint, latents, margins)
     size = int(np.clip(_IMAGINED * rows, _FEWEST_IMAGINED, MOST_IMAGINED))
-    pairs = Pairs.counted(cells, margins, rows)
-    share = _falling(_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE, rows, account)
-    population = imagined(cells, pairs, size, share * account.left, account)
-    share = _falling(_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE, rows, account)
-    links = worst_told(population, pairs, share * account.left, account)
-    learned = corrected(population, pairs, links, account.left * (1.0 - 1e-6), account)
+    learn = _of_few if _rows_of_noise(rows, account) < _MANY else _of_many
+    learned = learn(cells, Pairs.counted(cells, margins, rows), size, account)
     return "tree", fit_tree(learned, margins, NO_POOLS, growth=GROWTH)
+
+
+def _of_few(cells: np.ndarray, pairs: Pairs, size: int, account: Account) -> np.ndarray:
+    """Imagine rows to learn from by one copula, and by tables of as many pairs as noise leaves worth counting."""
+    _, population = by_one_copula(cells, pairs, size, _PLAIN_SHARE * account.left, account)
+    most = int(np.clip(_rows_of_noise(pairs.rows, account) / _PER_PAIR, *_PAIRS_RANGE))
+    links = worst_told(population, pairs, most, account.left * (1.0 - 1e-6), account)
+    return agreeing(population, pairs, links)
+
+
+def _of_many(cells: np.ndarray, pairs: Pairs, size: int, account: Account) -> np.ndarray:
+    """Imagine rows to learn from by a copula in each stratum, by tables of few pairs, and by waves of all pairs."""
+    share = _falling(_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE, pairs.rows, account)
+    population = imagined(cells, pairs, size, share * account.left, account)
+    share = _falling(_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE, pairs.rows, account)
+    links = worst_told(population, pairs, _PAIRS_OF_MANY, share * account.left, account)
+    return corrected(population, pairs, links, account.left * (1.0 - 1e-6), account)

@@ -79,9 +79,15 @@ def counted(told: Told, cells: np.ndarray, rows: int, account: Account) -> Count
         weight = other / (other + spread**2)
         joined = weight * joined + (1.0 - weight) * np.bincount(groups, weights=first)
         spread = np.sqrt(weight) * spread
-    joined = np.where(joined >= _CLEAR * spread, joined, 0.0)
-    n = whole(fitted(joined, spread, rows), rows)
-    return _kept(margin, groups, n)
+    return _kept(margin, groups, whole(_clear(joined, spread, rows), rows))
+
+
+def _clear(noisy: np.ndarray, scale: np.ndarray, rows: int) -> np.ndarray:
+    """Fit to so many rows the counts that are clear of the noise: the others hold nothing, if any are clear."""
+    n, clear = np.zeros(len(noisy)), noisy >= _CLEAR * scale
+    clear |= not clear.any()
+    n[clear] = fitted(noisy[clear], scale[clear], rows)
+    return n
 
 
 def _groups(margin: Margin, noisy: np.ndarray, scale: float, share: float) -> np.ndarray:

@@ -121,15 +121,6 @@ class Pairs:
         differ = np.abs(self.counts(i, j, joins) - self.expected(i, j, joins, population))
         return float(differ.sum() - math.sqrt(2.0 / math.pi) * scale * differ.size)
 
-    def misses(self, i: int, j: int, joins: Joins, population: Population) -> float:
-        """By how many rows data and population differ, beyond what chance alone would make of it.
-
-        One row more or less in the data moves it by at most 1.
-        """
-        expected = self.expected(i, j, joins, population)
-        differ = np.abs(self.counts(i, j, joins) - expected)
-        return float(differ.sum() - math.sqrt(2.0 / math.pi) * np.sqrt(expected).sum())
-
     def target(self, i: int, j: int, joins: Joins, noisy: np.ndarray, scale: float, population: Population) -> Target:
         """What a table is to be, given its noisy counts: as far from the expected as noise does not explain."""
         expected = self.expected(i, j, joins, population)

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from omopsql.synth.copula_tables import Copula, copula_of
+from omopsql.synth.joint import Joint
 from omopsql.synth.latent import latents_of
 from omopsql.synth.margins import Margin
 from omopsql.synth.stratifier import simulated
@@ -29,13 +30,18 @@ _PLAIN_ROWS = 50_000  # that the copula of all rows imagines
 _ROWS_OF_NOISE = 12.0  # of noise of a product of scores: a stratum of average size holds so many rows
 
 
+def by_one_copula(cells: np.ndarray, pairs: Pairs, size: int, rho: float, account: Account) -> tuple[Joint, Population]:
+    """The copula of all rows of a table whose cells are given, (columns, rows); and so many rows that it imagines."""
+    joint, latents = noisy_joint(cells, pairs.margins, pairs.rows, rho, account)
+    return joint, pairs.population(simulated(copula_of(joint, latents, 1), size))
+
+
 def imagined(cells: np.ndarray, pairs: Pairs, size: int, rho: float, account: Account) -> Population:
     """Imagine so many rows of a table whose cells are given, (columns, rows)."""
-    margins, width = pairs.margins, len(pairs.margins)
-    joint, latents = noisy_joint(cells, margins, pairs.rows, _PLAIN_SHARE * rho, account)
-    plain = pairs.population(simulated(copula_of(joint, latents, 1), _PLAIN_ROWS))
+    width = len(pairs.margins)
+    joint, plain = by_one_copula(cells, pairs, _PLAIN_ROWS, _PLAIN_SHARE * rho, account)
     left = rho * (1.0 - _PLAIN_SHARE - _CHOICE_SHARE - _TABLE_SHARE)
-    most = int(pairs.rows / (_ROWS_OF_NOISE * scale_of(left, 0.8 * len(latents) * account.rows)))
+    most = int(pairs.rows / (_ROWS_OF_NOISE * scale_of(left, 0.8 * len(joint.products) * account.rows)))
     strata = [pairs.join(k, min(max(most, _FEWEST_STRATA), _MOST_STRATA)) for k in range(width)]
     scale = scale_of(_TABLE_SHARE * rho, math.sqrt(width - 1) * account.rows)
     joins = [_beside(pairs, k, strata[k], pairs.most_cells(scale)) for k in range(width)]

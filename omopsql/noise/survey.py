@@ -243,8 +243,8 @@ def _base(column: Column) -> str:
 
 def _in_wide_cells(places: Places, held: np.ndarray, edges: np.ndarray, unit: float) -> float:
     """Rows, as told, of the places that are cut into cells of more than one multiple of the unit."""
-    wide = edges[:-1][np.diff(edges) > 1.5 * unit]
-    of = np.unique(np.searchsorted(places.edges, wide, "right") - 1)
+    middle = 0.5 * (edges[:-1] + edges[1:])  # with a unit, a cell begins half a step before its place
+    of = np.unique(np.searchsorted(places.edges, middle[np.diff(edges) > 1.5 * unit], "right") - 1)
     return float(held[of].sum())
 
 

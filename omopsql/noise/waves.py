@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter
 from .links import Link, linked
 from .mechanism import Account, scale_of
 from .pairs import Pairs, summing_to
-from .population import Population
+from .population import Population, Wanted
 
 _STEPS = 256  # of a wave: it is told in whole numbers
 _TOLD = 0.13  # how far noise may move a table, as the root of chi-square over rows: so many waves are told
@@ -55,7 +55,7 @@ def corrected(population: Population, pairs: Pairs, links: list[Link], rho: floa
         tables = {(i, j): table for i, j, table in _tables(population, pairs, waves, rho, account)}
         for link in links:
             tables[link.i, link.j] = linked(pairs, link, tables[link.i, link.j])
-        population.agree([(i, j, table) for (i, j), table in tables.items()], pairs.sizes)
+        population.agree([Wanted(i, j, table) for (i, j), table in tables.items()], pairs.sizes)
     return population.cells
 
 
