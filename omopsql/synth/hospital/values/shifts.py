@@ -76,8 +76,8 @@ def shifts(structure: Structure, sums: Sums) -> Shifts:
     level, within, persons = (np.zeros((len(strata), *none.shape[1:])) for _ in range(3))
     for at, (care, died) in enumerate(strata):
         own, *alone = (told.get(key, none) for key in ((care, died), (NO_CARE, died), (care, ANY)))
-        added = sum(_pulled(_mean(part), part[0]) for part in alone)
-        level[at] = added + _pulled(_mean(own) - added, own[0])
+        added = sum(pulled(_mean(part), part[0]) for part in alone)
+        level[at] = added + pulled(_mean(own) - added, own[0])
         within[at] = own[2] - own[0] * _mean(own) ** 2
         persons[at] = own[0]
     everyone = told[NO_CARE, ANY]
@@ -108,14 +108,14 @@ def _of_groups(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
     within = told[2] - told[0] * mean**2
     usual = np.maximum(within.sum(axis=1) / np.maximum(told[0].sum(axis=1), 1.0), 1e-6)[:, None]
     spread = (within + _STEADY * usual) / (told[0] + _STEADY)
-    return _pulled(mean, told[0]), np.sqrt(spread)
+    return pulled(mean, told[0]), np.sqrt(spread)
 
 
 def _mean(place: Doubles) -> Doubles:
     return np.asarray(place[1] / np.maximum(place[0], 1.0))
 
 
-def _pulled(mean: Doubles, persons: Doubles) -> Doubles:
+def pulled(mean: Doubles, persons: Doubles) -> Doubles:
     """Pull means, (series, ...), to 0 by a number of persons, large means by fewer.
 
     The more the means of series differ beyond what chance does, the fewer persons these are (empirical Bayes).
