@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omopsql.synth.hospital.values.grid import decimals, value_bins, value_edges
 from omopsql.synth.hospital.values.histograms import tilts
 from omopsql.udfs import trajectory
+from omopsql.udfs.normal import norm_cdf, norm_ppf
 from omopsql.udfs.trajectory import Bins, tilted
 
 EVEN = np.linspace(0.0005, 0.9995, 1000)
@@ -80,7 +81,7 @@ def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
     low = np.array([mean.low[0], 64, spread_bin], np.int64)
     grouped = np.zeros((1, 5), np.int64)
     bins = Bins(starts, low, low.copy(), np.ones(3), np.zeros(3))
-    none, unit, place = np.full((1, 3), -1, np.int64), np.eye(1), np.zeros((1, 1, 3))
+    none, unit, place = np.full((1, 3), -1, np.int64), np.eye(1), np.zeros((1, 1, 4))
     return bins, trajectory.Paths(
         level=place,
         scale=place + 1.0,
@@ -89,6 +90,9 @@ def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
         mean=np.zeros((1, 2), np.int64),
         trend=np.ones((1, 5, 3), np.int64),
         spread=grouped + 2,
+        steady=np.zeros((1, 5)),
+        steadier=np.zeros((1, 1)),
+        gain=np.ones(1),
         shape=none,
         entry=none,
         keep=np.array([0.8]),
@@ -103,7 +107,7 @@ def test_a_path_has_the_mean_trend_and_spread_that_were_drawn():
     bins, paths = flat_paths(bins_of([512], [512], [10]), spread_bin)
     minute = np.array([0, 60, 200, 420, 800, 1000], np.int32)
     level = np.array([0.3, -1.2, 0.8, 0.1, -0.4, 2.0])
-    trajectory._settle(bins, paths, 0, np.zeros(3), minute, level)
+    trajectory._settle(bins, paths, 0, np.zeros(4), minute, level)
     assert level.mean() == pytest.approx(2.0, abs=0.01)
     assert level.std() == pytest.approx(1.0, rel=0.03)
     assert np.corrcoef(level, minute)[0, 1] == pytest.approx(0.5, abs=0.01)
@@ -115,3 +119,20 @@ def test_uniforms_of_a_stay_depend_on_nothing_else():
     trajectory.fill_uniforms(3, np.array([1, 7, 8, 9, 9]), np.array([0, 0, 0, 1, 2]), all_)
     assert (some == all_[[1, 4]]).all()
     assert not math.isclose(all_[3, 0], all_[4, 0])
+
+
+def test_who_is_steady_is_told_before_the_spread_of_the_others():
+    """A fifth has no spread; in a stratum 30 %, and there the others' normal numbers lie half a unit higher."""
+    _, paths = flat_paths(bins_of([512], [512], [10]), 320)
+    further = norm_ppf(0.3) - norm_ppf(0.2)
+    level = np.zeros((2, 1, 4))
+    level[1, 0, 2] = 0.5
+    paths = paths._replace(
+        level=level, scale=np.ones((2, 1, 4)), steady=np.full((1, 5), 0.2), steadier=np.array([[0.0], [further]])
+    )
+    for stratum, share in ((0, 0.2), (1, 0.3)):
+        place = np.array([norm_cdf(trajectory._spread_number(paths, stratum, 0, 2, norm_ppf(u))) for u in EVEN])
+        assert (place < 0.2).mean() == pytest.approx(share, abs=0.002)
+        others = np.array([norm_ppf((at - 0.2) / 0.8) for at in place[place > 0.2]])
+        assert others.mean() == pytest.approx(level[stratum, 0, 2], abs=0.02)
+        assert others.std() == pytest.approx(1.0, abs=0.03)

@@ -55,6 +55,8 @@ class Counts(NamedTuple):
     order: np.ndarray  # series, parents before children
     parent: np.ndarray  # (series,), -1 without
     along: np.ndarray  # (series, cell of the parent's count): the difference
+    level: np.ndarray  # (strata, series): mean of the normal numbers of those with a parent
+    scale: np.ndarray  # (series,): and their spread inside a stratum
 
 
 class Times(NamedTuple):
@@ -73,13 +75,16 @@ class Times(NamedTuple):
 class Paths(NamedTuple):
     """How values move."""
 
-    level: np.ndarray  # (strata, series, summaries): mean of the normal numbers of a stratum
+    level: np.ndarray  # (strata, series, summaries and steady mean): mean of the normal numbers of a stratum
     scale: np.ndarray  # and their spread
     group_level: np.ndarray  # (series, group of counts): mean of the normal numbers of means
     group_scale: np.ndarray
     mean: np.ndarray  # (series, whether all values are the same)
     trend: np.ndarray  # (series, group, zone of the spread)
     spread: np.ndarray  # (series, group)
+    steady: np.ndarray  # (series, group): share of those whose values are all the same
+    steadier: np.ndarray  # (strata, series): how much further down the normal number of such a spread reaches
+    gain: np.ndarray  # (series,): factor of spreads
     shape: np.ndarray  # (series, zone of the mean): distance from the line, in eighths of a spread
     entry: np.ndarray  # that of the first record
     keep: np.ndarray  # (series,): what remains of a deviation after an hour
@@ -199,7 +204,7 @@ def fill_counts(bins, counts, seed, numbers, ordinals, strata, given, normals, f
         for k in range(series):
             one = counts.order[k]
             if one < joined:
-                u = norm_cdf(normals[stay, STATICS + one])
+                u = norm_cdf(counts.scale[one] * normals[stay, STATICS + one] + counts.level[strata[stay], one])
             else:
                 state, u = uniform(state)
             parent = counts.parent[one]
@@ -407,16 +412,20 @@ def _distance(bins, histogram, u):
 
 @borrowing
 def _settle(bins, paths, one, described, minute, level):
-    """Give a path the mean, trend and spread that its normal numbers (``described``) say."""
+    """Give a path the mean, trend and spread that its normal numbers (``described``) say.
+
+    The fourth one is the mean of a path whose values are all the same.
+    """
     count = level.size
     group = _place(_GROUPS, count)
     table = paths.spread[one, group]
     spread = _distance(bins, table, norm_cdf(described[2])) if count > 1 and table >= 0 else 0.0
     steady = count > 1 and spread == 0.0
+    spread *= paths.gain[one]
     table = paths.trend[one, group, _place(_ZONES, described[2]) + 1]
     trend = (_draw(bins, table, norm_cdf(described[1])) - 0.5) / _TRENDS if count > 1 and table >= 0 else 0.0
     trend = min(max(trend, -1.0), 1.0) if count > 2 else math.copysign(1.0, trend)
-    z = described[0] if steady else paths.group_level[one, group] + paths.group_scale[one, group] * described[0]
+    z = described[3] if steady else paths.group_level[one, group] + paths.group_scale[one, group] * described[0]
     table = paths.mean[one, int(steady)]
     mean = (_draw(bins, table, norm_cdf(z)) - 0.5) / _SCORES if table >= 0 else 0.0
     zone = _place(_ZONES, mean) + 1
@@ -493,6 +502,19 @@ def _moments(bins, times, counts, reach, own, series, minute, room, state):
     return state
 
 
+@borrowing
+def _spread_number(paths, stratum, one, group, z):
+    """The normal number of a spread in its stratum, given that in all: who is steady is told first."""
+    share = paths.steady[one, group]
+    if share > 0.0:
+        u, upto = norm_cdf(z), norm_cdf(norm_ppf(share) + paths.steadier[stratum, one])
+        if u < upto:
+            return norm_ppf(0.5 * share)
+        z = norm_ppf(min(max((u - upto) / (1.0 - upto), 1e-6), 1.0 - 1e-6))
+    z = paths.level[stratum, one, 2] + paths.scale[stratum, one, 2] * z
+    return norm_ppf(min(share + (1.0 - share) * norm_cdf(z), 1.0 - 1e-6)) if share > 0.0 else z
+
+
 @borrowing(error_model="numpy")
 def _levels(bins, paths, stratum, normals, own, minute, level, described, state):
     """Give the path of each series of a stay what its normal numbers say."""
@@ -505,8 +527,12 @@ def _levels(bins, paths, stratum, normals, own, minute, level, described, state)
                 described[summary] = normals[STATICS + (summary + 1) * joined + k]
             else:
                 state, described[summary] = normal(state)
-            described[summary] *= paths.scale[stratum, k, summary]
-            described[summary] += paths.level[stratum, k, summary]
+        described[3] = described[0]
+        for placed in (0, 1, 3):
+            described[placed] *= paths.scale[stratum, k, placed]
+            described[placed] += paths.level[stratum, k, placed]
+        group = _place(_GROUPS, own[k + 1] - own[k])
+        described[2] = _spread_number(paths, stratum, k, group, described[2])
         _settle(bins, paths, k, described, minute[own[k] : own[k + 1]], level[own[k] : own[k + 1]])
     return state
 
@@ -530,7 +556,7 @@ def fill_values(
 ):
     """Write the records of each stay from ``begins[stay]`` on: series, minute and level (a normal score)."""
     width = counts.shape[1]
-    described, own = np.empty(3), np.empty(width + 1, np.int64)
+    described, own = np.empty(4), np.empty(width + 1, np.int64)
     most = counts.max() if counts.size else 0
     room = np.empty(2 * most + 8, np.int64), np.empty(2 * most + 8, np.int64)
     steps = np.empty(paths.keep.size), np.empty(paths.keep.size), np.empty(paths.keep.size)

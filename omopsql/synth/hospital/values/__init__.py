@@ -79,6 +79,7 @@ _DROPPED = (
     "grouped",
     "held",
     "later",
+    "varied",
 )
 _SUMMED = {  # sums of scores or records, and the statistic that counts the persons who contribute
     "products": "scored",
@@ -86,6 +87,7 @@ _SUMMED = {  # sums of scores or records, and the statistic that counts the pers
     "groups": "grouped",
     "records": "held",
     "lags": "later",
+    "variance": "varied",
     "moves": "met",
     "again": "repeated",
     "beside": "same_day",

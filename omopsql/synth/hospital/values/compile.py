@@ -16,14 +16,15 @@ from .correlations import correlation
 from .ends import ends_of, no_ends
 from .grid import scale_of
 from .histograms import Histograms, tilts
-from .paths import CELLS, CLASSES, LAGS, TENTHS, ZONES, count_moves
+from .oftener import alike, leveled_counts
+from .paths import CELLS, CLASSES, LAGS, TENTHS, ZONES, count_moves, count_variance, value_scores
 from .scores import SCALE, STATICS, dimensions, statics
 from .shifts import Shifts, shifts
 from .source import DAY
-from .stays import BANDS, GROUPS, Records
+from .stays import BANDS, GROUPS, Records, Runs
 from .structure import SUMMARIES, Structure, near
 
-_TRIAL_STAYS = 1600
+_TRIAL_STAYS = 2400
 _LAST_TRIAL_STAYS = 12000
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
@@ -31,6 +32,7 @@ _STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25)  # how much of what is missed each trial 
 _PASSES = 3
 _FULL = 0.95  # share of a path that is not noise, above which more of it changes little
 _LONG = 0.3  # of the variance at the short lag, that at the long one says something from here on
+_GAINS = (0.7, 1.4)  # of spreads
 _SOME = 20  # persons of a histogram of times
 _PRIOR = 50
 
@@ -78,7 +80,9 @@ def compiled(structure: Structure, sums: Sums) -> StayModel:
     counts = _counts(structure, sums, shelf, where)
     times = _times(structure, sums, shelf)
     paths = _paths(structure, sums, shelf, where)
-    model = StayModel(structure, shelf.bins(), counts, times, paths, no_ends(structure), _no_outlets(structure))
+    bins = shelf.bins()
+    counts = leveled_counts(structure, bins, counts)
+    model = StayModel(structure, bins, counts, times, paths, no_ends(structure), _no_outlets(structure))
     return _tuned(model, sums)
 
 
@@ -102,6 +106,8 @@ def _counts(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> C
         order=structure.time_order,
         parent=structure.count_parent,
         along=shelf.put(along, table),
+        level=np.zeros((len(structure.strata[0]), len(hashes))),
+        scale=np.ones(len(hashes)),
     )
 
 
@@ -178,6 +184,9 @@ def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Pa
         mean=shelf.put(mean, mean_of),
         trend=shelf.put(trend, trend_of),
         spread=shelf.put(spread, spread_of),
+        steady=_steady(spread, spread_of),
+        steadier=where.steadier,
+        gain=np.ones(len(hashes)),
         shape=shapes["shape"],
         entry=shapes["entry"],
         keep=keep,
@@ -185,6 +194,14 @@ def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Pa
         steps=steps,
         noise=noise,
     )
+
+
+def _steady(spread: Histograms, table: Int64s) -> Doubles:
+    """The share of each histogram of spreads that has none."""
+    share = np.zeros(len(spread) + 1)  # the last one serves cells without a histogram
+    begin = spread.starts[:-1]
+    share[:-1] = np.where((spread.low[begin] == 0) & (spread.high[begin] == 0), spread.upto[begin], 0.0)
+    return np.asarray(share[table])
 
 
 def residual_correlation(structure: Structure, sums: Sums) -> Doubles:
@@ -285,24 +302,8 @@ def sketched(
 
 def trial(model: StayModel, stays: int, seed: int) -> Sketch:
     """Draw stays as the source had them: what the model is tuned on."""
-    structure = model.structure
-    n, finest = structure.strata[1], np.flatnonzero(structure.finest)
-    upto = np.cumsum(n[finest]) / n[finest].sum()
-    strata = finest[np.searchsorted(upto, (np.arange(stays) + 0.5) / stays)]
-    even, inside = np.random.Generator(np.random.Philox(seed)).random((2, stays, len(STATICS)))
-    given = np.zeros((stays, len(STATICS)), np.int64)
-    for place, name in enumerate(STATICS):
-        histograms, table = statics(structure, name)
-        for stratum in np.unique(strata):
-            own = np.flatnonzero(strata == stratum)
-            if table[stratum] >= 0:
-                begin, end = histograms.starts[table[stratum]], histograms.starts[table[stratum] + 1]
-                row = begin + np.searchsorted(histograms.upto[begin : end - 1], even[own, place])
-                width = histograms.high[row] - histograms.low[row] + 1
-                given[own, place] = histograms.low[row] + (width * inside[own, place]).astype(np.int64)
-    numbers = np.arange(1, stays + 1, dtype=np.int64)
-    reach = _reaches(structure, stays)
-    return sketched(model, seed, numbers, np.zeros(stays, np.int64), strata, given, reach)
+    numbers, ordinals, strata, given = alike(model.structure, stays, seed)
+    return sketched(model, seed, numbers, ordinals, strata, given, _reaches(model.structure, stays))
 
 
 def _reaches(structure: Structure, stays: int) -> Int64s:
@@ -322,6 +323,7 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     """
     structure = model.structure
     lags, company = _lag_target(structure, sums), residual_correlation(structure, sums)
+    unrest = _unrest(structure, sums)
     weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
     latent = model.counts.factor @ model.counts.factor.T
     changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
@@ -330,7 +332,12 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
         model = fitted(model, weights, sums, sketch, 1)
         reached = Sums()
         value = sketch.values(_TRIAL_SEED, model.ends, model.outlets)
-        count_moves(structure, Records(structure.hashes, sketch.stay, sketch.series, sketch.minute, value), reached)
+        records = Records(structure.hashes, sketch.stay, sketch.series, sketch.minute, value)
+        count_moves(structure, records, reached)
+        count_variance(structure, Runs.of(records, value_scores(structure, records)), reached)
+        found = _unrest(structure, reached)
+        wider = np.where((unrest > 0) & (found > 0), unrest / np.where(found > 0, found, 1.0), 1.0)
+        gain = np.clip(model.paths.gain * wider ** (0.5 * stride), *_GAINS)
         keep, share = _nearer(model.paths, lags, _lag_target(structure, reached), stride)
         missing = stride * (company - residual_correlation(structure, reached))
         r = np.clip(r + missing, -0.98, 0.98)
@@ -341,7 +348,7 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
         model = replace(
             model,
             counts=model.counts._replace(factor=np.linalg.cholesky(latent)),
-            paths=model.paths._replace(keep=keep, share=share, steps=steps, noise=noise),
+            paths=model.paths._replace(gain=gain, keep=keep, share=share, steps=steps, noise=noise),
         )
     return fitted(model, weights, sums, trial(model, _LAST_TRIAL_STAYS, _TRIAL_SEED + len(_STRIDES)), _PASSES)
 
@@ -371,6 +378,24 @@ def _lag_target(structure: Structure, sums: Sums) -> Doubles:
     found = np.where(told[:, 1] > 50 * SCALE, told[:, 0] / np.maximum(told[:, 1], 1), np.nan)
     found[1, told[1, 1] < _LONG * told[0, 1]] = np.nan
     return found
+
+
+def _unrest(structure: Structure, sums: Sums) -> Doubles:
+    """The variance of values within a person over that between persons, by series; 0 where few persons tell it."""
+    told, persons = np.zeros((4, len(structure.hashes))), np.zeros(len(structure.hashes))
+    keys, n = sums.get("values.varied", 1)
+    for (series,), number in zip(keys.tolist(), n.tolist(), strict=True):
+        if series in structure.place:
+            persons[structure.place[series]] = number
+    keys, n = sums.get("values.variance", 2)
+    for (series, part), total in zip(keys.tolist(), n.tolist(), strict=True):
+        if series in structure.place:
+            told[part, structure.place[series]] = total / SCALE
+    records, score, between, within = told
+    between = (between - score**2 / np.maximum(records, 1.0)) / np.maximum(persons - 1.0, 1.0)
+    within = within / np.maximum(records - persons, 1.0)
+    known = (persons >= _PRIOR) & (records > 1.2 * persons) & (between > 0.0)
+    return np.asarray(np.where(known, within / np.where(known, between, 1.0), 0.0))
 
 
 def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> tuple[Doubles, Doubles]:

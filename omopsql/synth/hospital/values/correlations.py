@@ -11,12 +11,13 @@ from ..lives import Doubles
 from ..sums import Sums
 from .histograms import Histograms
 from .scores import STATICS, pairs, statics
-from .shifts import Shifts
+from .shifts import Shifts, pulled
 from .structure import SUMMARIES, Structure
 
 _PRIOR = 15  # persons that say: unrelated
 _RIDGE = 0.12
 _LOOSE = 0.5  # a score that tells less than this of its latent is pulled towards nothing
+_DECIDED = 0.1  # a number of which less than this varies inside strata is decided by the stratum
 _TIED = 0.9  # a count so close to its parent's that what is left is noise
 
 
@@ -25,13 +26,28 @@ def correlation(structure: Structure, sums: Sums, where: Shifts) -> Doubles:
     held = pairs(structure, sums, "values.scored")
     moments = pairs(structure, sums, "values.products") / SCALE**2 / (held + _PRIOR)
     moments = _inside_strata(moments, structure, where)
-    r = _unattenuated(structure, moments)
-    r[held == 0] = 0.0
+    r = _believed(_unattenuated(structure, moments), held)
     own = len(STATICS) + np.arange(structure.joined)
     for which in range(1, 1 + len(SUMMARIES)):  # groups tell what a count says of the values of its series
         r[own, own + which * structure.joined] = r[own + which * structure.joined, own] = 0.0
     np.fill_diagonal(r, 1.0)
     return nearest_correlation(_count_rests(structure, r))
+
+
+def _believed(r: Doubles, held: Doubles) -> Doubles:
+    """Pull correlations to 0, those of each two kinds of numbers (statics, counts, means ...) by how much they differ.
+
+    With few persons chance makes correlations, and impossible ones: what is nearest to them is far from all others.
+    """
+    joined = (len(r) - len(STATICS)) // 4
+    kinds = np.split(np.arange(len(r)), len(STATICS) + joined * np.arange(4))
+    found = np.eye(len(r))
+    for at, one in enumerate(kinds):
+        for other in kinds[: at + 1]:
+            row, column = (part.reshape(-1) for part in np.meshgrid(one, other, indexing="ij"))
+            row, column = row[row > column], column[row > column]
+            found[row, column] = found[column, row] = pulled(r[row, column], held[row, column])
+    return found
 
 
 def _inside_strata(moments: Doubles, structure: Structure, where: Shifts) -> Doubles:
@@ -40,14 +56,16 @@ def _inside_strata(moments: Doubles, structure: Structure, where: Shifts) -> Dou
     everyone = np.where(structure.finest, structure.strata[1], 0)
     level = np.zeros((len(everyone), len(moments)))
     persons = np.repeat(everyone[:, None].astype(float), len(moments), axis=1)
-    level[:, head:] = where.level[:, :joined].transpose(0, 2, 1).reshape(len(level), -1)
+    told = slice(len(SUMMARIES))
+    level[:, head:] = where.level[:, :joined, told].transpose(0, 2, 1).reshape(len(level), -1)
     persons[:, head:] = np.where(
-        structure.finest[:, None], where.persons[:, :joined].transpose(0, 2, 1).reshape(len(level), -1), 0.0
+        structure.finest[:, None], where.persons[:, :joined, told].transpose(0, 2, 1).reshape(len(level), -1), 0.0
     )
     both = np.einsum("hi,hj->hij", persons, persons / np.maximum(everyone, 1)[:, None])
     between = np.einsum("hij,hi,hj->ij", both, level, level) / np.maximum(both.sum(axis=0), 1.0)
-    left = np.sqrt(np.maximum(1.0 - np.diag(between), 0.1))
-    return np.asarray((moments - between) / np.outer(left, left))
+    left = 1.0 - np.diag(between)
+    inside = np.where(left > _DECIDED, 1.0 / np.sqrt(np.maximum(left, _DECIDED)), 0.0)
+    return np.asarray((moments - between) * np.outer(inside, inside))
 
 
 def _unattenuated(structure: Structure, moments: Doubles) -> Doubles:
@@ -56,7 +74,8 @@ def _unattenuated(structure: Structure, moments: Doubles) -> Doubles:
     n, finest = structure.strata[1], structure.finest
     weights = np.where(finest, n, 0) / max(n[finest].sum(), 1)
     coefficients = np.zeros((len(n), size, TERMS + 1))
-    coefficients[:, :, 1] = np.clip(np.diag(moments), 0.05, 1.2)
+    variance = np.diag(moments)  # what a score tells of its latent; above 1 the score is the latent on a wider scale
+    coefficients[:, :, 1] = np.clip(np.minimum(variance, np.sqrt(np.maximum(variance, 0.0))), 0.05, 1.2)
     _, table = statics(structure, "sex")
     _put_cells(coefficients, 2, statics(structure, "sex")[0], table)
     for place in range(structure.joined):

@@ -9,7 +9,7 @@ from ..lives import Doubles, Int64s
 from ..sums import Sums
 from .first_round import FEW
 from .grid import score_bins, spread_bins, trend_bins, value_bins
-from .scores import summary_scores
+from .scores import LARGEST, summary_scores
 from .stays import Records, Runs
 from .structure import Structure
 
@@ -84,6 +84,20 @@ def count_summaries(structure: Structure, records: Records, sums: Sums) -> None:
     zone = zones(np.nan_to_num(first["spread"]))
     sums.put("values.scored_trend", np.column_stack([of_group, zone, trend_bins(runs.trend)])[has], np.ones(has.sum()))
     count_shapes(structure, records, runs, sums)
+    count_variance(structure, runs, sums)
+
+
+def count_variance(structure: Structure, runs: Runs, sums: Sums) -> None:
+    """Sum what an analysis of variance needs: records, scores, squares of means, and squares around them.
+
+    ``runs`` are those of normal scores. A run counts as at most 128 records, and a square as at most 16.
+    """
+    series, count = structure.hashes[runs.series], np.minimum(runs.count, _MOST)
+    sums.put("values.varied", series[:, None], np.ones(len(runs)))
+    mean = np.clip(runs.mean, -LARGEST, LARGEST)
+    for part, told in enumerate((np.ones(len(runs)), mean, mean**2, np.minimum(runs.spread**2, LARGEST**2))):
+        steps = np.floor(count * told * SCALE + 0.5).astype(np.int64)
+        sums.put("values.variance", np.column_stack([series, np.full(len(runs), part)]), steps)
 
 
 def centred(scores: Doubles, runs: Runs) -> Doubles:

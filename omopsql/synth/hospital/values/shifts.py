@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from ..lives import Doubles
 from ..sums import Sums
@@ -20,8 +21,13 @@ from .structure import SUMMARIES, Structure, near
 _FEWEST, _MOST = 1.0, 300.0  # persons who say that a stratum is as expected
 _LARGE = 0.5  # a shift of this size is believed twice as soon
 _LEAST = 0.1  # of the variance lies inside strata
-_VAGUE = 0.4  # variance of scores that stand for few distinct values; their latents are that much further apart
+_VAGUE = 0.25  # variance of scores that stand for few distinct values; their latents are that much further apart
+_HIDDEN = 5  # persons of a cell that is not shown
 _STEADY = 30  # persons that say: with the spread of the others
+
+
+PLACED = (*SUMMARIES, "steady")  # the means of runs whose values are all the same stand apart
+_SPREAD, _SAME = PLACED.index("spread"), PLACED.index("steady")
 
 
 def count_shifts(structure: Structure, stays: Stays, records: Records, sums: Sums) -> None:
@@ -30,7 +36,7 @@ def count_shifts(structure: Structure, stays: Stays, records: Records, sums: Sum
     _count_groups(structure, runs, sums)
     care, died = stays.care[runs.stay], stays.died[runs.stay]
     none, any_ = np.full(len(runs), NO_CARE), np.full(len(runs), ANY)
-    for which, score in enumerate(summary_scores(structure, runs).values()):
+    for which, score in enumerate(_placed(structure, runs)):
         some = ~np.isnan(score)
         steps = np.floor(np.clip(score[some], -LARGEST, LARGEST) * SCALE + 0.5).astype(np.int64)
         for stratum in ((care, died), (none, died), (care, any_), (none, any_)):
@@ -39,6 +45,12 @@ def count_shifts(structure: Structure, stays: Stays, records: Records, sums: Sum
             sums.put("values.placed", keys, np.ones(len(keys)))
             for part, added in enumerate((steps, steps * steps)):
                 sums.put("values.places", np.column_stack([keys, np.full(len(keys), part)]), added)
+
+
+def _placed(structure: Structure, runs: Runs) -> list[Doubles]:
+    found = summary_scores(structure, runs)
+    steady = np.where(runs.steady, found["mean"], np.nan)
+    return [*(np.where(runs.steady, np.nan, score) for score in found.values()), steady]
 
 
 def _count_groups(structure: Structure, runs: Runs, sums: Sums) -> None:
@@ -55,15 +67,17 @@ def _count_groups(structure: Structure, runs: Runs, sums: Sums) -> None:
 
 @dataclass(frozen=True)
 class Shifts:
-    """How scores of a stratum lie: their mean and spread, (strata, series, summaries), where all have 0 and 1.
+    """How scores of a stratum lie: their mean and spread, (strata, series, placed), where all have 0 and 1.
 
-    ``persons`` tells how many are behind each. ``group_level`` and ``group_scale`` (series, groups) are those of means
-    among the means of all groups.
+    ``persons`` tells how many are behind each. ``steadier`` (strata, series) is how much higher the normal number is
+    below which all values of a run are the same. ``group_level`` and ``group_scale`` (series, groups) are those of
+    means among the means of all groups.
     """
 
     level: Doubles
     scale: Doubles
     persons: Doubles
+    steadier: Doubles
     group_level: Doubles
     group_scale: Doubles
 
@@ -72,16 +86,17 @@ def shifts(structure: Structure, sums: Sums) -> Shifts:
     """Pull the mean of each stratum towards the sum of what its kind of care and its outcome do on their own."""
     strata = structure.strata[0].tolist()
     told = _places(structure, sums)
-    none = np.zeros_like(told[NO_CARE, ANY])
+    everyone, none = told[NO_CARE, ANY], np.zeros_like(told[NO_CARE, ANY])
+    variance = np.clip(everyone[2] / np.maximum(everyone[0], 1.0) - _mean(everyone) ** 2, _VAGUE, 1.0)
+    unit = np.sqrt(variance)
     level, within, persons = (np.zeros((len(strata), *none.shape[1:])) for _ in range(3))
     for at, (care, died) in enumerate(strata):
         own, *alone = (told.get(key, none) for key in ((care, died), (NO_CARE, died), (care, ANY)))
-        added = sum(_pulled(_mean(part), part[0]) for part in alone)
-        level[at] = added + _pulled(_mean(own) - added, own[0])
+        added = sum(pulled(_mean(part) / unit, part[0]) for part in alone)
+        level[at] = added + pulled(_mean(own) / unit - added, own[0])
         within[at] = own[2] - own[0] * _mean(own) ** 2
         persons[at] = own[0]
-    everyone = told[NO_CARE, ANY]
-    level /= np.clip(everyone[2] / np.maximum(everyone[0], 1.0) - _mean(everyone) ** 2, _VAGUE, 1.0)
+    level /= unit
     weight = structure.finest[:, None, None] * persons
     share = weight / np.maximum(weight.sum(axis=0), 1.0)
     level -= (share * level).sum(axis=0)
@@ -89,7 +104,25 @@ def shifts(structure: Structure, sums: Sums) -> Shifts:
     usual = np.maximum((structure.finest[:, None, None] * within).sum(axis=0) / np.maximum(weight.sum(axis=0), 1), 1e-6)
     spread = (within + _STEADY * usual) / (persons + _STEADY)
     scale = np.sqrt(spread / usual * np.maximum(1.0 - between, _LEAST))
-    return Shifts(level, scale, persons, *_of_groups(structure, sums))
+    steadier = _steadier(strata, told, none)
+    return Shifts(level, scale, persons, steadier, *_of_groups(structure, sums))
+
+
+def _steadier(strata: list[list[int]], told: dict[tuple[int, int], Doubles], none: Doubles) -> Doubles:
+    """Compare the shares of runs whose values are all the same; few such persons are not shown, but were there."""
+    share: dict[tuple[int, int], Doubles] = {}
+    for care, died in sorted(map(tuple, strata), key=lambda key: (key[0] != NO_CARE, key[1] != ANY)):
+        changing, same = (told.get((care, died), none)[0, :, at] for at in (_SPREAD, _SAME))
+        if (care, died) == (NO_CARE, ANY):
+            share[care, died] = same / np.maximum(changing + same, 1.0)
+            continue
+        usual = share[NO_CARE, ANY if care == NO_CARE else died]
+        hidden = np.minimum(usual * changing / np.maximum(1.0 - usual, 0.5), _HIDDEN)
+        same = np.where(same > 0, same, hidden)
+        share[care, died] = (same + _STEADY * usual) / (changing + same + _STEADY)
+    everyone = share[NO_CARE, ANY]
+    number = {key: norm.ppf(np.clip(of, 1e-3, 1 - 1e-3)) for key, of in share.items()}
+    return np.array([np.where(everyone > 0, number[care, died] - number[NO_CARE, ANY], 0.0) for care, died in strata])
 
 
 def _of_groups(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
@@ -108,14 +141,14 @@ def _of_groups(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
     within = told[2] - told[0] * mean**2
     usual = np.maximum(within.sum(axis=1) / np.maximum(told[0].sum(axis=1), 1.0), 1e-6)[:, None]
     spread = (within + _STEADY * usual) / (told[0] + _STEADY)
-    return _pulled(mean, told[0]), np.sqrt(spread)
+    return pulled(mean, told[0]), np.sqrt(spread)
 
 
 def _mean(place: Doubles) -> Doubles:
     return np.asarray(place[1] / np.maximum(place[0], 1.0))
 
 
-def _pulled(mean: Doubles, persons: Doubles) -> Doubles:
+def pulled(mean: Doubles, persons: Doubles) -> Doubles:
     """Pull means, (series, ...), to 0 by a number of persons, large means by fewer.
 
     The more the means of series differ beyond what chance does, the fewer persons these are (empirical Bayes).
@@ -126,8 +159,8 @@ def _pulled(mean: Doubles, persons: Doubles) -> Doubles:
 
 
 def _places(structure: Structure, sums: Sums) -> dict[tuple[int, int], Doubles]:
-    """Persons, sum of scores and sum of their squares of each stratum, (3, series, summaries)."""
-    empty = np.zeros((3, len(structure.hashes), len(SUMMARIES)))
+    """Persons, sum of scores and sum of their squares of each stratum, (3, series, placed)."""
+    empty = np.zeros((3, len(structure.hashes), len(PLACED)))
     found = {(NO_CARE, ANY): empty.copy()}
     keys, n = sums.get("values.placed", 4)
     for (care, died, series, which), persons in zip(keys.tolist(), n.tolist(), strict=True):
