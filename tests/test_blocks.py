@@ -111,3 +111,22 @@ def test_huge_counts_are_exact(n):
 def test_long_histograms_are_told_whole(bins):
     n = np.full(bins, 10)
     assert sum(persons for _, _, persons in _blocks(np.arange(bins), n, 10)) == n.sum()
+
+
+@given(histograms(), _LEAST)
+def test_a_whole_histogram_leaves_out_nobody(made, least):
+    starts, bins, n = made
+    first, _, persons = best_blocks(starts, bins, n, least, True)
+    whose = np.searchsorted(starts, first, "right") - 1
+    for h, (a, b) in enumerate(pairwise(starts)):
+        assert persons[whose == h].sum() == (n[a:b].sum() if n[a:b].sum() >= least else 0)
+
+
+def test_those_far_away_belong_to_the_outermost_block_or_to_none():
+    bins, n = [*range(20), 100_000, 200_000], [5] * 20 + [1, 1]
+    starts = np.array([0, len(bins)])
+    columns = best_blocks(starts, np.array(bins), np.array(n), 10)
+    assert bins[columns[1][-1]] == 19
+    columns = best_blocks(starts, np.array(bins), np.array(n), 10, True)
+    assert bins[columns[1][-1]] == 200_000
+    assert columns[2].sum() == 102

@@ -10,37 +10,41 @@ from numba import njit
 
 _OF_BLOCK = 1.5  # log likelihood that a block must be worth
 _OF_PERSON = 2.5  # and that a person left out costs, beyond standing evenly over the whole histogram
+_OF_ANYONE = 1e6  # the same where nobody is to be left out
 _WIDEST = 4  # blocks hold at most so many times the least, or the share below, unless one bin does
 _SHARE = 0.05
 _CELLS = 512  # and at most so many bins
 
 
 @njit(nogil=True, cache=True)
-def best_blocks(starts, bins, n, least):
+def best_blocks(starts, bins, n, least, whole=False):
     """Join neighbouring bins into blocks of at least ``least`` persons; leave out those that fit nowhere.
 
-    ``starts`` delimits the histograms in ``bins`` (rising in each) and ``n``. Returns, for each block, its first and
-    its last bin's place, and its persons.
+    ``whole`` histograms leave out nobody, if they have so many persons at all. ``starts`` delimits the histograms in
+    ``bins`` (rising in each) and ``n``. Returns, for each block, its first and its last bin's place, and its persons.
     """
     first, last = np.empty(len(bins), np.int64), np.empty(len(bins), np.int64)
     persons = np.empty(len(bins), np.int64)
     made = 0
     for h in range(len(starts) - 1):
-        made = _blocks(starts[h], starts[h + 1], bins, n, least, first, last, persons, made)
+        made = _blocks(starts[h], starts[h + 1], bins, n, least, whole, first, last, persons, made)
     return first[:made], last[:made], persons[:made]
 
 
 @njit(nogil=True)
-def _blocks(a, b, bins, n, least, first, last, persons, made):
+def _blocks(a, b, bins, n, least, whole, first, last, persons, made):
     if a == b:
         return made
     total = 0
     for i in range(a, b):
         total += n[i]
     cost = _OF_PERSON + max(0.0, math.log((bins[b - 1] - bins[a] + 1.0) / max(total, 1)))
+    if whole:
+        cost = _OF_ANYONE
     widest = max(_WIDEST * least, np.int64(total * _SHARE))
     best = np.empty(b - a + 1)  # the best sum up to each bin
     begin = np.empty(b - a + 1, np.int64)  # where the last block of it begins; -1: its last bin is left out
+    left = np.zeros(b - a + 1, np.int64)  # persons left out up to each bin
     best[0] = 0.0
     for j in range(a, b):
         best[j - a + 1] = best[j - a] - cost * n[j]
@@ -54,8 +58,10 @@ def _blocks(a, b, bins, n, least, first, last, persons, made):
             if value > best[j - a + 1]:
                 best[j - a + 1] = value
                 begin[j - a + 1] = i
-            if held > widest:
+            if held > widest and not (whole and left[i - a] > 0):
                 break
+        k = begin[j - a + 1]
+        left[j - a + 1] = left[j - a] + n[j] if k < 0 else left[k - a]
     found = made
     j = b
     while j > a:

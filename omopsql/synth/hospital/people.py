@@ -20,7 +20,7 @@ from .histograms import PERSONS_A_RUNG, Histograms, Ladder, Lookup, band_of, ban
 from .lives import Doubles, Int64s, People
 from .plan import Plan
 from .reading import Site
-from .release import DROP, POOL, Rule
+from .release import DROP, POOL, WHOLE, Rule
 from .sums import Sums
 
 _LAYER = 1
@@ -46,8 +46,8 @@ RULES: dict[str, Rule] = {
     "people.dead": DROP,
     "people.dead.age": DROP,  # band of age
     "people.dead.class": DROP,  # class, sex
-    "people.end": POOL,  # last day of observation, of the living or the dead
-    "people.length": POOL,  # days from the first to it
+    "people.end": WHOLE,  # last day of observation, of the living or the dead
+    "people.length": WHOLE,  # days from the first to it: survivors of many years are few, and count
 }
 _END, _LENGTH = (  # of: dead, band of the first day, band of the age, sex
     {
@@ -60,8 +60,9 @@ _END, _LENGTH = (  # of: dead, band of the first day, band of the age, sex
     for axis in ("end", "length")
 )
 _CLASS_RUNG = 1
-RULES |= dict.fromkeys((*_END, *_LENGTH), POOL)
-ROUNDED = [name for name, rule in RULES.items() if rule == POOL and name not in ("people.birthday", "people.periods")]
+RULES |= dict.fromkeys((*_END, *_LENGTH), WHOLE)
+_SMALL = ("people.birthday", "people.periods")
+ROUNDED = [name for name, rule in RULES.items() if rule.kind == "pool" and name not in _SMALL]
 
 
 def margins(site: Site) -> Sums:

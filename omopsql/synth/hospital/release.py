@@ -23,7 +23,8 @@ class Rule:
     """How a statistic is released.
 
     ``drop``: cells of fewer than ``min_cell`` persons vanish. ``pool``: the last number of the key is a bin of an
-    ordered axis; small bins are joined, and the released key has the first and the last bin in its place. ``sum``:
+    ordered axis; small bins are joined, and the released key has the first and the last bin in its place. Persons far
+    from all others are left out there, or, if the histogram is to be ``whole``, belong to the outermost block. ``sum``:
     ``n`` adds up scores or records of persons, and stays where the statistic ``persons`` shows that at least
     ``min_cell`` persons contribute; the key there is how the key here begins. ``keep``: facts that are not about
     persons stay.
@@ -31,6 +32,7 @@ class Rule:
 
     kind: Literal["drop", "pool", "sum", "keep"]
     persons: str = ""
+    whole: bool = False
 
     @property
     def counts_persons(self) -> bool:
@@ -38,7 +40,7 @@ class Rule:
         return self.kind in ("drop", "pool")
 
 
-DROP, POOL, KEEP = Rule("drop"), Rule("pool"), Rule("keep")
+DROP, POOL, KEEP, WHOLE = Rule("drop"), Rule("pool"), Rule("keep"), Rule("pool", whole=True)
 
 
 def summed(persons: str) -> Rule:
@@ -54,13 +56,14 @@ def release(sums: Sums, rules: Mapping[str, Rule], min_cell: int) -> Sums:
     released = Sums()
     for statistic in sums:
         counted = sums.counted(statistic)
-        kind = rules[statistic].kind
+        rule = rules[statistic]
+        kind = rule.kind
         if kind == "drop":
             counted = _kept(counted, counted.n >= min_cell)
         elif kind == "pool":
-            counted = pooled(counted, min_cell)
+            counted = pooled(counted, min_cell, rule.whole)
         elif kind == "sum":
-            counted = _kept(counted, _contributed(sums, rules[statistic].persons, counted) >= min_cell)
+            counted = _kept(counted, _contributed(sums, rule.persons, counted) >= min_cell)
         released.put(statistic, counted.keys, counted.n, counted.labels)
     return released
 
@@ -83,15 +86,15 @@ def _contributed(sums: Sums, persons: str, counted: Counted) -> Ints:
     return held[cell[len(told) :]]
 
 
-def pooled(counted: Counted, min_cell: int) -> Counted:
+def pooled(counted: Counted, min_cell: int, whole: bool = False) -> Counted:
     """Join neighbouring bins to blocks of at least ``min_cell`` persons each, cut where the data are most likely.
 
     A histogram is the rows that share all of their key but the last number, the bin. Persons who stand so far from all
-    others that no block would take them are left out.
+    others that no block would take them are left out, unless the histogram is to be ``whole``.
     """
     held = _kept(counted, counted.n > 0)
     starts = group_starts(list(held.keys[:, :-1].T), len(held))
     bins = np.ascontiguousarray(held.keys[:, -1])
-    first, last, n = best_blocks(np.append(starts, len(held)), bins, held.n, min_cell)
+    first, last, n = best_blocks(np.append(starts, len(held)), bins, held.n, min_cell, whole)
     keys = np.column_stack([held.keys[first, :-1], bins[first], bins[last]])
     return Counted(keys, n)
