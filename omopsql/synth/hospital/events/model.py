@@ -15,6 +15,7 @@ from omopsql.udfs.life_streams import state_hashes
 from ..lives import Events, Int64s, People
 from ..plan import Plan
 from ..sums import Ints, Sums
+from ..visits.statistics import LINK, VISIT
 from . import presence as p
 from .grammar import pairs
 from .second_round import AGAIN, MOST_TIMES
@@ -35,9 +36,8 @@ _DISJOINT = 1.0  # if then fewer persons are expected by cohort, none released m
 _FEW = 0.7  # of min_cell: so many persons have two items of which none are released, at most
 _FARTHER = 3  # times the largest number in a bin: beyond it nobody stands
 _EVEN = 1e-3  # a person's share, so that no number of times is impossible
-_IN_PHASE = (
-    0.3  # of the persons with two rhythms these must meet, or they are held to have nothing to do with each other
-)
+# Of the persons with two rhythms so many must meet, or they are held to have nothing to do with each other.
+_IN_PHASE = 0.3
 _FEWEST = 20  # imagined persons that a state must have to be calibrated
 _NONE, _RARE = 9.0, 0.5  # shifts of a state in which nobody, or too few to tell, have the item
 
@@ -112,6 +112,7 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
     weights = (strata.persons / max(strata.persons.sum(), 1)).ravel()
     shift, quantiles = _calibrated(threshold, weights, loaded, own, tree, order)
     timing = compiled_timing(released, structure, items)
+    visited = _visited(released, plan, structure)
     host, hosted = _hosts(plan, structure, order)
     return EventModel(
         structure=structure,
@@ -142,14 +143,31 @@ def compiled(released: Sums, plan: Plan) -> EventModel:
             chance=triggers.chance,
             lags=_bins(triggers.lags),
             leads=leads,
-            visited=structure.visited,
-            on_visit=structure.visited.sum(1),
+            visited=visited,
+            on_visit=visited.sum(1),
             bands_of_visits=structure.visits,
             host=host,
             hosted=hosted,
         ),
         shares=p.shares_of_rows(strata, chances),
     )
+
+
+def _visited(released: Sums, plan: Plan, structure: Structure) -> np.ndarray:
+    """The share of each item's days (rows) that are visits of a kind (columns), where visits lead.
+
+    It is that of its records which are linked to them, where this is known.
+    """
+    keys, n = released.get(LINK, 3)
+    if not structure.leads.any() or not len(n):
+        return structure.visited
+    item = plan.items.find(keys[:, 0], keys[:, 1])
+    kind = plan.items.find(np.full(len(keys), VISIT), keys[:, 2])
+    known, linked = item >= 0, (item >= 0) & (kind >= 0)
+    told, share = np.zeros(len(plan.items)), np.zeros(structure.visited.shape)
+    np.add.at(told, item[known], n[known])
+    np.add.at(share, (item[linked], kind[linked]), n[linked])
+    return np.where((told > 0)[:, None], share / np.maximum(told, 1)[:, None], structure.visited)
 
 
 def _bins(table: BinTable) -> life_tables.Bins:

@@ -18,7 +18,7 @@ _DEATHS = 4  # times min_cell persons who died, from which on presence depends o
 _OFTEN = 0.7  # an item of so many persons is held to be had when it is had more often than by half of them
 _CANDIDATES = 6  # items that may lead to the presence of another
 _TOGETHER, _LED = 0.05, 0.3  # share of common days that joins two items to one stream: of two rhythms, of one
-_LEAD = 0.5  # the share of contacts that are visits, from which on visits lead
+_LEAD = 0.5  # the share of an item's days that are visits, on average, from which on visits lead
 _COMMON, _TELLING = 0.3, 20  # share of persons, and times min_cell, that one item of a stream must have
 
 
@@ -30,9 +30,9 @@ class Structure:
     the others are counted where visits lead, ``born`` those of birth; where enough persons died, the bands of ``years``
     stand once for the living and once for the dead (``tells_death``). ``cut``: an item counts as had often from more
     than so many days on. ``is_regular`` marks items with a rhythm. ``first`` and ``second`` (items, pairs) are the
-    pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most contacts are visits,
-    these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column. With so many
-    persons expected as ``exclusive``, two items that nobody is known to have both exclude each other.
+    pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most days of items
+    are visits, these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column. With
+    so many persons expected as ``exclusive``, two items that nobody is known to have both exclude each other.
     """
 
     grammar: Grammar
@@ -74,7 +74,7 @@ class Structure:
         keys, n = margins.get("events.sex", 1)
         persons = int(n.sum())
         is_grid, is_regular = rhythms(margins, items)
-        visited = _visited(margins, items, persons_of, persons)
+        visited = _visited(margins, items, persons_of)
         stream = _streams(margins, items, persons_of, max(_COMMON * persons, _TELLING * plan.min_cell), is_grid)
         stream[visited.any(0)] = LEADING
         grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
@@ -102,14 +102,14 @@ class Structure:
         )
 
 
-def _visited(margins: Sums, items: Items, persons_of: Ints, persons: int) -> np.ndarray:
+def _visited(margins: Sums, items: Items, persons_of: Ints) -> np.ndarray:
     """The share of each item's days (rows) that are visits of a kind (columns): all 0 where visits do not lead."""
     is_visit = items.table == TABLE_NUMBERS["visit_occurrence"]
-    keys, n = margins.get("events.contact", 2)
-    on_contact = n[is_visit[items.find(keys[:, 0], keys[:, 1])]].sum()
+    with_visits = pairs(margins, "events.company", items)[:, is_visit] / np.maximum(persons_of, 1)[:, None]
     share = np.zeros((len(items), len(items)))
-    if on_contact >= _LEAD * persons:
-        share[:, is_visit] = (pairs(margins, "events.company", items) / np.maximum(persons_of, 1)[:, None])[:, is_visit]
+    others = np.where(is_visit, 0, persons_of)
+    if others @ with_visits.sum(1) >= _LEAD * max(others.sum(), 1):
+        share[:, is_visit] = with_visits
         share[np.ix_(is_visit, is_visit)] = np.eye(int(is_visit.sum()))
     return share
 

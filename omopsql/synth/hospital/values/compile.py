@@ -26,6 +26,7 @@ from .structure import SUMMARIES, Structure, near
 
 _TRIAL_STAYS = 2400
 _LAST_TRIAL_STAYS = 12000
+_VALUES_A_STAY, _FEWEST_STAYS, _ASKED_STAYS = 450, 400, 1000  # with more values, fewer stays are tried
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
 _STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25)  # how much of what is missed each trial mends
@@ -306,6 +307,15 @@ def trial(model: StayModel, stays: int, seed: int) -> Sketch:
     return sketched(model, seed, numbers, ordinals, strata, given, _reaches(model.structure, stays))
 
 
+def _tried(model: StayModel) -> float:
+    """The share of the usual number of stays that trials take: less where stays hold many values."""
+    numbers, ordinals, strata, given = alike(model.structure, _ASKED_STAYS, _TRIAL_SEED)
+    normals = np.zeros((_ASKED_STAYS, dimensions(model.structure.joined)))
+    found = np.zeros((_ASKED_STAYS, len(model.structure.hashes)), np.int64)
+    trajectory.fill_counts(model.bins, model.counts, _TRIAL_SEED, numbers, ordinals, strata, given, normals, found)
+    return float(np.clip(_VALUES_A_STAY * _ASKED_STAYS / max(found.sum(), 1), _FEWEST_STAYS / _TRIAL_STAYS, 1.0))
+
+
 def _reaches(structure: Structure, stays: int) -> Int64s:
     """How long into a stay values reach, in minutes, for stays as the source had them."""
     keys, n = structure.margins.get("values.reach", 3)
@@ -327,8 +337,9 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
     latent = model.counts.factor @ model.counts.factor.T
     changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
+    tried = _tried(model)
     for turn, stride in enumerate(_STRIDES):
-        sketch = trial(model, _TRIAL_STAYS, _TRIAL_SEED + turn)
+        sketch = trial(model, int(_TRIAL_STAYS * tried), _TRIAL_SEED + turn)
         model = fitted(model, weights, sums, sketch, 1)
         reached = Sums()
         value = sketch.values(_TRIAL_SEED, model.ends, model.outlets)
@@ -350,7 +361,8 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
             counts=model.counts._replace(factor=np.linalg.cholesky(latent)),
             paths=model.paths._replace(gain=gain, keep=keep, share=share, steps=steps, noise=noise),
         )
-    return fitted(model, weights, sums, trial(model, _LAST_TRIAL_STAYS, _TRIAL_SEED + len(_STRIDES)), _PASSES)
+    last = trial(model, int(_LAST_TRIAL_STAYS * tried), _TRIAL_SEED + len(_STRIDES))
+    return fitted(model, weights, sums, last, _PASSES)
 
 
 def fitted(
