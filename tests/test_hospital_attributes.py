@@ -5,7 +5,7 @@ import json
 import duckdb
 import numpy as np
 import pytest
-from hospital_cdm import DRUG, make_hospital
+from hospital_cdm import DRUG, RARE, make_hospital
 from hospital_lives import ALL_RULES, first_round, learn, plan_of, relive, second_round, site_of
 
 from omopsql.synth.hospital import attributes, tables
@@ -188,3 +188,13 @@ def test_drawing_a_column_does_not_change_others(pharmacy: duckdb.DuckDBPyConnec
     again.codes("route_concept_id")
     assert again.number("quantity")[0].tolist() == first.tolist()
     assert once.codes("route_concept_id").tolist() == again.codes("route_concept_id").tolist()
+
+
+def test_how_a_record_came_about_is_always_told(con: duckdb.DuckDBPyConnection) -> None:
+    """A condition of two types, each of nine persons: it has the commonest type of all, and none never."""
+    make_hospital(con, persons=360)
+    con.execute("UPDATE cdm.condition_occurrence SET condition_type_concept_id = 32819 WHERE person_id % 40 = 7")
+    con.execute("CREATE TABLE m AS FROM omopsql.cdm_fit('cdm')")
+    sampled = "omopsql.cdm_sample('m', 'condition_occurrence', persons := 400, seed := 1)"
+    of_rare = f"SELECT DISTINCT condition_type_concept_id FROM {sampled} WHERE condition_concept_id = {RARE}"
+    assert con.execute(of_rare).fetchall() == [(32020,)]

@@ -10,6 +10,7 @@ they are many.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,7 @@ ROUNDED = [ATOM, SPREAD]
 ANY = "*"  # in the place of a number that is none of the frequent ones
 SPREAD_OUT = -2  # its code
 _FEW = 0.1  # up to this share of rare cells is made up for by the others, whose attributes fit each other
+_TYPE = "_type_concept_id"
 _ELSEWHERE = 1 << 40  # places from here on are not those of records
 
 
@@ -449,6 +451,8 @@ class _Compiler:
         if name not in self.subject.own:
             alone += self._of_any(alone)
         in_cell = [None if cell is None else cell.get(name) for _, cell, _ in self._entries]
+        if name.endswith(_TYPE):
+            in_cell, alone = self._always(in_cell, alone)
         told = {*in_cell, *(value for _, value, _ in alone)} - {None}
         values = sorted(told - {ANY} if is_number else told)
         places: dict[Any, int] = {value: place for place, value in enumerate(values)} | {None: NULL}
@@ -461,11 +465,27 @@ class _Compiler:
 
     def _of_any(self, alone: list[tuple[int, Any, int]]) -> list[tuple[int, Any, int]]:
         """The codes of all concepts together: for a concept of which none was released."""
-        totals: dict[Any, int] = {}
+        totals: Counter[Any] = Counter()
         for _, value, n in alone:
             if value != ANY:
-                totals[value] = totals.get(value, 0) + n
+                totals[value] += n
         return [(self._groups - 1, value, n) for value, n in totals.items()]
+
+    def _always(
+        self, in_cell: list[Any], alone: list[tuple[int, Any, int]]
+    ) -> tuple[list[Any], list[tuple[int, Any, int]]]:
+        """The codes of a column that every record has: a code that was too rare to be released is the commonest one."""
+        totals: Counter[Any] = Counter()
+        for _, value, n in alone:
+            totals[value] += n
+        del totals[None]
+        if not totals:
+            return in_cell, alone
+        commonest = max(totals, key=lambda value: (totals[value], value))
+        known = {group for group, _, _ in alone}
+        told = [(group, commonest if value is None else value, n) for group, value, n in alone]
+        told += [(group, commonest, 1) for group in range(self._groups) if group not in known]
+        return [commonest if value is None else value for value in in_cell], sorted(told, key=lambda entry: entry[0])
 
     def _spread(self, name: str) -> Spread:
         own = self.spreads[self.spreads[:, 1] == NUMBERS.index(name)]

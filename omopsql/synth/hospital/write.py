@@ -91,6 +91,7 @@ def synthesize(
     is_database = output.suffix.lower() == ".duckdb"
     if not is_database:
         refuse_foreign(output, EVIDENCE, "synthetic hospital of omopsql")
+    progress(f"Reading {model}")
     hospital, digest = open_hospital(con, model)
     synthetic = Synthetic(hospital, digest, persons, seed, read_wishes(hospital.items, given, shares))
     request = Request(digest, persons, seed, given, shares, rows_a_file, vocabulary)
@@ -171,8 +172,9 @@ class Writing:
     def _parts(self) -> Iterator[Part]:
         """Divide the persons by how many rows the first of them have."""
         persons = self.request.persons
-        probed = np.arange(1, min(_PROBED, persons) + 1)
-        rows = [len(self.synthetic.rows(name, probed)) / max(len(probed), 1) for name in self._tables_of_persons]
+        probed = self.synthetic.lives(np.arange(1, min(_PROBED, persons) + 1))
+        made = [self.synthetic.rendered(name, probed) for name in self._tables_of_persons]
+        rows = [len(table) / max(len(probed), 1) for table in made]
         a_batch = max(1, int(_ROWS_A_BATCH / max(sum(rows), 1.0)))
         a_part = max(1, int(self.request.rows_a_file / max(*rows, 1.0) / a_batch)) * a_batch
         for number, first in enumerate(range(1, max(persons, 1) + 1, a_part), 1):

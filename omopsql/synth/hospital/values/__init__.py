@@ -360,15 +360,19 @@ def _of_stays(
     found = replace(found, care=care[many])
     given = np.column_stack([age, spread_bins(length.astype(float)), sex]).astype(np.int64)
     strata = stays.structure.stratum_of(found) if len(many) else np.zeros(0, np.int64)
-    reach = _reach(model, length, u[many, 2], people.death[person[many]], end)
+    opening = np.maximum(visits.start_minute[many], 0).astype(np.int64)
+    reach = _reach(model, length, opening, u[many, 2])
     sketch = sketched(stays, seed, numbers[person[many]], ordinal[many].astype(np.int64), strata, given, reach)
     stay, none = sketch.stay, np.full(len(sketch.level), -1)
     value = sketch.values(seed, stays.ends, stays.outlets)
     return person[many][stay], sketch.series, none, ordinal[many][stay], sketch.minute, value
 
 
-def _reach(model: ValuesModel, length: Int64s, u: np.ndarray, death: Int32s, end: Int32s) -> Int64s:
-    """How many minutes of each stay may hold values: as the source's reached, and not beyond its last day."""
+def _reach(model: ValuesModel, length: Int64s, opening: Int64s, u: np.ndarray) -> Int64s:
+    """How many minutes of each stay may hold values: as the source's reached, and not beyond its last day.
+
+    A stay begins at the minute ``opening`` of its first day, and lasts to the last minute of a day.
+    """
     keys, n = model.reach
     reach = np.maximum(length, DAY)
     for band in np.unique(_length_band(length)):
@@ -380,5 +384,5 @@ def _reach(model: ValuesModel, length: Int64s, u: np.ndarray, death: Int32s, end
             at = np.minimum(np.searchsorted(upto, u[own], "right") - 1, len(rows) - 1)
             inside = (u[own] - upto[at]) / (upto[at + 1] - upto[at])
             low, high = keys[rows[at], 1], keys[rows[at], 2]
-            reach[own] = np.minimum((low + inside * (high - low + 1)).astype(np.int64) + 1, length[own] + DAY)
-    return np.maximum(reach, 1)
+            reach[own] = (low + inside * (high - low + 1)).astype(np.int64) + 1
+    return np.clip(reach, 1, length + DAY - opening)
