@@ -16,8 +16,8 @@ from .correlations import correlation
 from .ends import ends_of, no_ends
 from .grid import scale_of
 from .histograms import Histograms, tilts
-from .oftener import alike, leveled_counts
-from .paths import CELLS, CLASSES, LAGS, TENTHS, ZONES, count_moves, count_variance, value_scores
+from .oftener import alike, beside, leveled_counts
+from .paths import CLASSES, LAGS, TENTHS, ZONES, count_moves, count_variance, value_scores
 from .scores import SCALE, STATICS, dimensions, statics
 from .shifts import Shifts, shifts
 from .source import DAY
@@ -26,7 +26,7 @@ from .structure import SUMMARIES, Structure, near
 
 _TRIAL_STAYS = 2400
 _LAST_TRIAL_STAYS = 12000
-_VALUES_A_STAY, _FEWEST_STAYS, _ASKED_STAYS = 450, 400, 1000  # with more values, fewer stays are tried
+_VALUES_A_STAY, _FEWEST_STAYS, _ASKED_STAYS = 450, 160, 1000  # with more values, fewer stays are tried
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
 _STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25)  # how much of what is missed each trial mends
@@ -88,27 +88,15 @@ def compiled(structure: Structure, sums: Sums) -> StayModel:
 
 
 def _counts(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Counts:
-    along = Histograms.released(sums, "values.along", 2)
-    hashes = structure.hashes.tolist()
-
-    def near(child: int, cell: int) -> list[tuple[int, ...]]:
-        return [
-            (hashes[child], other)
-            for other in sorted(range(CELLS), key=lambda at: (abs(at - cell), at))
-            if (other == 0) == (cell == 0)
-        ]
-
-    table = along.table((len(hashes), CELLS), near, _SOME)
-    table[structure.count_parent < 0] = -1
     return Counts(
         factor=np.linalg.cholesky(correlation(structure, sums, where)),
         statics=np.array([shelf.put(*statics(structure, name)) for name in STATICS]),
         count=shelf.put(structure.counts, structure.count_of),
         order=structure.time_order,
         parent=structure.count_parent,
-        along=shelf.put(along, table),
-        level=np.zeros((len(structure.strata[0]), len(hashes))),
-        scale=np.ones(len(hashes)),
+        along=shelf.put(*beside(structure, sums)),
+        level=np.zeros((len(structure.strata[0]), len(structure.hashes))),
+        scale=np.ones(len(structure.hashes)),
     )
 
 

@@ -53,14 +53,13 @@ def _believed(r: Doubles, held: Doubles) -> Doubles:
 def _inside_strata(moments: Doubles, structure: Structure, where: Shifts) -> Doubles:
     """What is left of moments when the part that lies between strata, which ``where`` tells, is taken away."""
     joined, head = structure.joined, len(STATICS) + structure.joined
-    everyone = np.where(structure.finest, structure.strata[1], 0)
+    everyone = structure.strangers
     level = np.zeros((len(everyone), len(moments)))
-    persons = np.repeat(everyone[:, None].astype(float), len(moments), axis=1)
+    persons = np.repeat(everyone[:, None], len(moments), axis=1)
     told = slice(len(SUMMARIES))
     level[:, head:] = where.level[:, :joined, told].transpose(0, 2, 1).reshape(len(level), -1)
-    persons[:, head:] = np.where(
-        structure.finest[:, None], where.persons[:, :joined, told].transpose(0, 2, 1).reshape(len(level), -1), 0.0
-    )
+    held = where.persons[:, :joined, told].transpose(0, 2, 1).reshape(len(level), -1)
+    persons[:, head:] = structure.alone[:, None] * held
     both = np.einsum("hi,hj->hij", persons, persons / np.maximum(everyone, 1)[:, None])
     between = np.einsum("hij,hi,hj->ij", both, level, level) / np.maximum(both.sum(axis=0), 1.0)
     left = 1.0 - np.diag(between)
@@ -71,9 +70,8 @@ def _inside_strata(moments: Doubles, structure: Structure, where: Shifts) -> Dou
 def _unattenuated(structure: Structure, moments: Doubles) -> Doubles:
     """Solve for the correlation of the latents, given that of their scores."""
     size = len(moments)
-    n, finest = structure.strata[1], structure.finest
-    weights = np.where(finest, n, 0) / max(n[finest].sum(), 1)
-    coefficients = np.zeros((len(n), size, TERMS + 1))
+    weights = structure.strangers / max(structure.strangers.sum(), 1.0)
+    coefficients = np.zeros((len(weights), size, TERMS + 1))
     variance = np.diag(moments)  # what a score tells of its latent; above 1 the score is the latent on a wider scale
     coefficients[:, :, 1] = np.clip(np.minimum(variance, np.sqrt(np.maximum(variance, 0.0))), 0.05, 1.2)
     _, table = statics(structure, "sex")

@@ -6,20 +6,104 @@ stratum are released too: they tell where its persons stand on the normal number
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from omopsql.udfs import trajectory
 from omopsql.udfs.trajectory import Bins, Counts
 
 from ..lives import Doubles, Int64s
+from ..sums import Sums
 from .first_round import NO_CARE
+from .frequency import PARTS
+from .histograms import Histograms
+from .paths import ABSENT, ANY_CELL, CELLS
 from .scores import STATICS, dimensions, statics
-from .structure import Structure
+from .structure import Structure, near
 
 _STAYS, _ROUNDS, _SEED = 16000, 3, 20120102
+_SOME = 20  # persons of a histogram of differences
 _STEADY = 60  # persons who say: as all of this outcome, and those say: as everyone
 _FLAT = 0.15  # change of a mean score with the normal number behind it, below which the number is not believed to move
 _FARTHEST = 1.0  # normal numbers that a stratum can be away
+
+_Cell = tuple[int, int]  # a series, and a cell of its parent's counts
+_Times = list[tuple[int, int, float]]  # from, to, and persons
+
+
+def beside(structure: Structure, sums: Sums) -> tuple[Histograms, Int64s]:
+    """How much more often than its parent each series is measured: histograms, and those of (series, parent's cell).
+
+    Never is ``ABSENT``. What few persons of a cell do is not shown; it is what those of all cells leave.
+    """
+    often, never = _shown(sums)
+    hashes = structure.hashes.tolist()
+    children = np.flatnonzero(structure.count_parent >= 0)
+    for child, both, *alone in zip(children.tolist(), *_company(structure, children), strict=True):
+        some, none = [(hashes[child], cell) for cell in range(1, CELLS)], (hashes[child], 0)
+        every, (with_, without, neither) = (hashes[child], ANY_CELL), alone
+        _complete(often, never, [every], both, without, [])
+        _complete(often, never, some, both, without, often.get(every, []))
+        _complete(often, never, [none], with_, neither, [])
+    rows = [(*cell, *times) for cell, shown in often.items() for times in shown]
+    rows += [(*cell, ABSENT, ABSENT, persons) for cell, persons in never.items()]
+    told = [(*row[:4], math.floor(row[4] * PARTS + 0.5)) for row in sorted(rows)]
+    found = np.array([row for row in told if row[4] > 0], np.int64).reshape(-1, 5)
+    histograms = Histograms.of(found[:, :2], found[:, 2], found[:, 3], found[:, 4])
+
+    def nearest(child: int, cell: int) -> list[tuple[int, ...]]:
+        cells = [other for other in near(CELLS, cell) if (other == 0) == (cell == 0)]
+        return [(hashes[child], other) for other in ([*cells, ANY_CELL] if cell else cells)]
+
+    table = histograms.table((len(hashes), CELLS), nearest, _SOME * PARTS)
+    table[structure.count_parent < 0] = -1
+    return histograms, table
+
+
+def _shown(sums: Sums) -> tuple[dict[_Cell, _Times], dict[_Cell, float]]:
+    """How often persons of a cell have the series, and how many never have it, as far as it was released."""
+    often: dict[_Cell, _Times] = {}
+    never: dict[_Cell, float] = {}
+    keys, n = sums.get("values.along", 5)
+    for (series, cell, has, low, high), persons in zip(keys.tolist(), n.tolist(), strict=True):
+        if has:
+            often.setdefault((series, cell), []).append((low, high, persons))
+        else:
+            never[series, cell] = persons
+    return often, never
+
+
+def _company(structure: Structure, children: Int64s) -> tuple[list[int], ...]:
+    """Persons with each series and its parent, with it alone, with the parent alone, and with neither."""
+    pairs, parents = structure.pairs("values.both"), structure.count_parent[children]
+    both, own, others = pairs[children, parents], structure.persons[children], structure.persons[parents]
+    everyone = structure.strata[1][-1]
+    return tuple(part.tolist() for part in (both, own - both, others - both, everyone - own - others + both))
+
+
+def _complete(
+    often: dict[_Cell, _Times],
+    never: dict[_Cell, float],
+    cells: list[_Cell],
+    has: float,
+    lacks: float,
+    usual: _Times,
+) -> None:
+    """Put in what cells do not show: persons who have the series (as often as ``usual``), or those who lack it.
+
+    There are as many of them to each that is shown as there are in all cells that do not show both.
+    """
+    shown = {cell: sum(persons for *_, persons in often[cell]) for cell in cells if cell in often}
+    lacking = {cell: never[cell] for cell in cells if cell in never}
+    has = max(has - sum(shown[cell] for cell in shown.keys() & lacking), 0.0)
+    lacks = max(lacks - sum(lacking[cell] for cell in shown.keys() & lacking), 0.0)
+    total = sum(persons for *_, persons in usual)
+    for cell in sorted(lacking.keys() - shown):
+        each = lacking[cell] * has / lacks / total if lacks and total else 0.0
+        often[cell] = [(low, high, persons * each) for low, high, persons in usual]
+    for cell in sorted(shown.keys() - lacking):
+        never[cell] = shown[cell] * lacks / has if has else 0.0
 
 
 def leveled_counts(structure: Structure, bins: Bins, counts: Counts) -> Counts:
@@ -74,9 +158,9 @@ def _missing(
 
 def alike(structure: Structure, stays: int, seed: int) -> tuple[Int64s, Int64s, Int64s, Int64s]:
     """Stays as the source had them: their numbers, ordinals, strata, and the bins of what is given of each."""
-    n, finest = structure.strata[1], np.flatnonzero(structure.finest)
-    upto = np.cumsum(n[finest]) / n[finest].sum()
-    strata = finest[np.searchsorted(upto, (np.arange(stays) + 0.5) / stays)]
+    held = np.flatnonzero(structure.strangers)
+    upto = np.cumsum(structure.strangers[held])
+    strata = held[np.searchsorted(upto / upto[-1], (np.arange(stays) + 0.5) / stays)]
     even, inside = np.random.Generator(np.random.Philox(seed)).random((2, stays, len(STATICS)))
     given = np.zeros((stays, len(STATICS)), np.int64)
     for place, name in enumerate(STATICS):

@@ -17,6 +17,7 @@ GAP_EDGES = np.array([7, 22, 52, 67, 130, 260, 520], np.int64)  # minutes; aroun
 CLASSES = len(GAP_EDGES) + 1
 CELL_EDGES = np.array([10, 13, 17, 22, 28, 34, 40, 44, 48, 52, 60, 70, 85, 110], np.int64)
 CELLS = 11 + len(CELL_EDGES)
+ANY_CELL = CELLS  # of counts above 0
 ABSENT = -1_000_000  # difference of counts of a series that is not measured
 EIGHTHS, TENTHS = 9, 11
 LAGS = (1, 4)
@@ -223,9 +224,13 @@ def count_children(structure: Structure, stays: int, records: Records, sums: Sum
     for child in range(width):
         parent = structure.count_parent[child]
         if parent >= 0:
-            apart = np.where(count[:, child] > 0, count[:, child] - count[:, parent], ABSENT)
-            keys = [np.full(stays, structure.hashes[child]), cells(count[:, parent]), apart]
-            sums.put("values.along", np.column_stack(keys), np.ones(stays))
+            has = count[:, child] > 0  # stands before the bin: those without are not pooled with others
+            apart = np.where(has, count[:, child] - count[:, parent], 0)
+            cell = cells(count[:, parent])
+            keys = np.column_stack([np.full(stays, structure.hashes[child]), cell, has, apart])
+            some = keys[cell > 0]
+            some[:, 1] = ANY_CELL
+            sums.put("values.along", np.concatenate([keys, some]), np.ones(len(keys) + len(some)))
         parent = structure.moment_parent[child]
         if parent >= 0:
             _count_moments(structure, records, child, run_of[:, child], run_of[:, parent], sums)

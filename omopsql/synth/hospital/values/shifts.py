@@ -97,11 +97,11 @@ def shifts(structure: Structure, sums: Sums) -> Shifts:
         within[at] = own[2] - own[0] * _mean(own) ** 2
         persons[at] = own[0]
     level /= unit
-    weight = structure.finest[:, None, None] * persons
+    weight = structure.alone[:, None, None] * persons
     share = weight / np.maximum(weight.sum(axis=0), 1.0)
     level -= (share * level).sum(axis=0)
     between = (share * level**2).sum(axis=0)
-    usual = np.maximum((structure.finest[:, None, None] * within).sum(axis=0) / np.maximum(weight.sum(axis=0), 1), 1e-6)
+    usual = np.maximum((structure.alone[:, None, None] * within).sum(axis=0) / np.maximum(weight.sum(axis=0), 1), 1e-6)
     spread = (within + _STEADY * usual) / (persons + _STEADY)
     scale = np.sqrt(spread / usual * np.maximum(1.0 - between, _LEAST))
     steadier = _steadier(strata, told, none)

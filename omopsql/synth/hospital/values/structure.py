@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..lives import Int64s
+from ..lives import Doubles, Int64s
 from ..sums import Sums
 from .first_round import ANY, NO_CARE
 from .frequency import PARTS, frequencies
@@ -83,11 +83,24 @@ class Structure:
         return self.counts.table((len(self.strata[0]), len(hashes)), keys, ENOUGH * PARTS)
 
     @cached_property
-    def finest(self) -> np.ndarray:
-        """Which strata are the finest: each stay is of one of them."""
-        keys, _ = self.strata
-        known = keys[:, 0] != NO_CARE
-        return known if known.any() else np.arange(len(keys)) == len(keys) - 1
+    def alone(self) -> Doubles:
+        """The share of each stratum's persons whom no finer one holds: of all but the finest, those of rare kinds."""
+        keys, n = self.strata
+        held = np.zeros(len(keys), np.int64)
+        for coarse, (care, died) in enumerate(keys.tolist()):
+            if care == NO_CARE:
+                finer = (
+                    (keys[:, 0] == NO_CARE) & (keys[:, 1] != ANY)
+                    if died == ANY
+                    else ((keys[:, 0] != NO_CARE) & (keys[:, 1] == died))
+                )
+                held[coarse] = n[finer].sum()
+        return np.asarray(1.0 - np.minimum(held, n) / np.maximum(n, 1))
+
+    @property
+    def strangers(self) -> Doubles:
+        """The persons of each stratum whom no finer one holds."""
+        return np.asarray(self.alone * self.strata[1])
 
     @cached_property
     def summaries(self) -> dict[str, tuple[Histograms, Int64s]]:
