@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hospital_stays import learned
 
-from omopsql.synth.hospital.fit import released
-from omopsql.synth.hospital.sums import Sums
-from omopsql.synth.hospital.values import first_round, paths, scores, shifts
-from omopsql.synth.hospital.values.compile import StayModel, compiled, trial
+from omopsql.synth.hospital.values import scores
+from omopsql.synth.hospital.values.compile import StayModel, trial
 from omopsql.synth.hospital.values.correlations import _believed
 from omopsql.synth.hospital.values.oftener import alike
 from omopsql.synth.hospital.values.stays import Records, Stays
-from omopsql.synth.hospital.values.structure import Structure
 
 COMA, BREATHS = 5, 6
 PERSONS, MIN_CELL, STAYS = 1200, 10, 4000
@@ -42,22 +40,7 @@ def stays_and_records() -> tuple[Stays, Records]:
 
 @pytest.fixture(scope="module")
 def model() -> StayModel:
-    stays, records = stays_and_records()
-    sums = Sums()
-    first_round.count_stays(stays, sums)
-    first_round.count_runs(stays, records, sums)
-    first_round.count_values(records, sums)
-    first_round.count_company(stays, records, sums)
-    structure = Structure.of(released(sums, MIN_CELL), np.array([COMA, BREATHS]))
-    own = structure.own(records)
-    scores.count_products(structure, stays, own, sums)
-    paths.count_records(structure, own, sums)
-    paths.count_moves(structure, own, sums)
-    shifts.count_shifts(structure, stays, own, sums)
-    paths.count_summaries(structure, own, sums)
-    paths.count_times(structure, own, sums)
-    paths.count_children(structure, len(stays), own, sums)
-    return compiled(structure, released(sums, MIN_CELL))
+    return learned(*stays_and_records(), MIN_CELL)
 
 
 @pytest.fixture(scope="module")
