@@ -1,11 +1,11 @@
-"""What is learned of stays that a test plants, without a CDM around them."""
+"""What is learned of stays that a test plants, without a CDM around them, and what is drawn of it."""
 
 from __future__ import annotations
 
 from omopsql.synth.hospital.fit import released
 from omopsql.synth.hospital.sums import Sums
 from omopsql.synth.hospital.values import first_round, paths, scores, shifts
-from omopsql.synth.hospital.values.compile import StayModel, compiled
+from omopsql.synth.hospital.values.compile import StayModel, compiled, trial
 from omopsql.synth.hospital.values.stays import Records, Stays
 from omopsql.synth.hospital.values.structure import Structure
 
@@ -27,3 +27,10 @@ def learned(stays: Stays, records: Records, min_cell: int) -> StayModel:
     paths.count_times(structure, own, sums)
     paths.count_children(structure, len(stays), own, sums)
     return compiled(structure, released(sums, min_cell))
+
+
+def records_of(model: StayModel, stays: int, seed: int) -> Records:
+    """The records of so many drawn stays; ``series`` are places in the model's ``structure.hashes``."""
+    sketch = trial(model, stays, seed)
+    value = sketch.values(seed, model.ends, model.outlets)
+    return Records(model.structure.hashes, sketch.stay, sketch.series, sketch.minute, value)

@@ -9,6 +9,7 @@ from hospital_stays import learned
 from omopsql.synth.hospital.values import scores
 from omopsql.synth.hospital.values.compile import StayModel, trial
 from omopsql.synth.hospital.values.correlations import _believed
+from omopsql.synth.hospital.values.effects import believed
 from omopsql.synth.hospital.values.oftener import alike
 from omopsql.synth.hospital.values.stays import Records, Stays
 
@@ -95,3 +96,34 @@ def test_correlations_that_few_persons_tell_are_pulled_to_nothing():
     assert found[26, 22] < 0.1
     apart = np.abs(found - np.eye(size))
     assert np.median(apart) < 0.4 * np.median(np.abs(r - np.eye(size)))
+
+
+def test_effects_on_numbers_that_go_together_are_believed_at_once():
+    """Of planted effects of an outcome, believed ones are nearer than means are, and foretell it as well, no better."""
+    random = np.random.default_rng(8)
+    size, persons, planted = 60, 150, 0.15
+    loading = random.normal(0, 0.7, (size, 4))
+    covariance = loading @ loading.T + np.diag(random.uniform(0.1, 1.0, size))
+    unit = np.sqrt(np.diag(covariance))
+    r = covariance / np.outer(unit, unit)
+    errors, nearer = np.linalg.cholesky(r / persons), []
+    for _ in range(10):
+        effect = planted * np.linalg.cholesky(r) @ random.normal(0, 1, size)
+        mean = effect + errors @ random.normal(0, 1, size)
+        found = believed(mean, np.full(size, persons), r)
+        nearer.append([of @ np.linalg.solve(r, of) for of in (effect, mean, found, mean - effect, found - effect)])
+    true, told, believed_, off, less_off = np.mean(nearer, axis=0)
+    assert less_off < 0.9 * off
+    assert told > 1.15 * true
+    assert believed_ < 1.02 * true
+
+
+def test_effects_that_are_chance_are_pulled_to_nothing_and_plain_ones_left_to_others():
+    random = np.random.default_rng(9)
+    mean = random.normal(0, 1, 40) / np.sqrt(50)
+    mean[7] = 3.0
+    persons = np.full(40, 50.0)
+    persons[9] = 0
+    found = believed(mean, persons, np.eye(40))
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(found)), [7, 9])
+    assert np.nanmean(found**2) < 0.1 * np.mean(np.delete(mean, [7, 9]) ** 2)

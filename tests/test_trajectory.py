@@ -85,8 +85,8 @@ def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
     return bins, trajectory.Paths(
         level=place,
         scale=place + 1.0,
-        group_level=np.zeros((1, 5)),
-        group_scale=np.ones((1, 5)),
+        band_level=np.zeros((1, 10)),
+        band_scale=np.ones((1, 10)),
         mean=np.zeros((1, 2), np.int64),
         trend=np.ones((1, 5, 3), np.int64),
         spread=grouped + 2,

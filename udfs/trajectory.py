@@ -77,8 +77,8 @@ class Paths(NamedTuple):
 
     level: np.ndarray  # (strata, series, summaries and steady mean): mean of the normal numbers of a stratum
     scale: np.ndarray  # and their spread
-    group_level: np.ndarray  # (series, group of counts): mean of the normal numbers of means
-    group_scale: np.ndarray
+    band_level: np.ndarray  # (series, band of counts): mean of the normal numbers of means
+    band_scale: np.ndarray
     mean: np.ndarray  # (series, whether all values are the same)
     trend: np.ndarray  # (series, group, zone of the spread)
     spread: np.ndarray  # (series, group)
@@ -425,7 +425,8 @@ def _settle(bins, paths, one, described, minute, level):
     table = paths.trend[one, group, _place(_ZONES, described[2]) + 1]
     trend = (_draw(bins, table, norm_cdf(described[1])) - 0.5) / _TRENDS if count > 1 and table >= 0 else 0.0
     trend = min(max(trend, -1.0), 1.0) if count > 2 else math.copysign(1.0, trend)
-    z = described[3] if steady else paths.group_level[one, group] + paths.group_scale[one, group] * described[0]
+    band = _place(_EDGES, count)
+    z = described[3] if steady else paths.band_level[one, band] + paths.band_scale[one, band] * described[0]
     table = paths.mean[one, int(steady)]
     mean = (_draw(bins, table, norm_cdf(z)) - 0.5) / _SCORES if table >= 0 else 0.0
     zone = _place(_ZONES, mean) + 1

@@ -76,7 +76,7 @@ _DROPPED = (
     "inside",
     "scored",
     "placed",
-    "grouped",
+    "banded",
     "held",
     "later",
     "varied",
@@ -84,7 +84,7 @@ _DROPPED = (
 _SUMMED = {  # sums of scores or records, and the statistic that counts the persons who contribute
     "products": "scored",
     "places": "placed",
-    "groups": "grouped",
+    "bands": "banded",
     "records": "held",
     "lags": "later",
     "variance": "varied",

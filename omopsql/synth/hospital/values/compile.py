@@ -19,7 +19,7 @@ from .histograms import Histograms, tilts
 from .oftener import alike, beside, leveled_counts
 from .paths import CLASSES, LAGS, TENTHS, ZONES, count_moves, count_variance, value_scores
 from .scores import SCALE, STATICS, dimensions, statics
-from .shifts import Shifts, shifts
+from .shifts import Shifts, count_bands, of_bands, pulled, shifts
 from .source import DAY
 from .stays import BANDS, GROUPS, Records, Runs
 from .structure import SUMMARIES, Structure, near
@@ -34,8 +34,10 @@ _PASSES = 3
 _FULL = 0.95  # share of a path that is not noise, above which more of it changes little
 _LONG = 0.3  # of the variance at the short lag, that at the long one says something from here on
 _GAINS = (0.7, 1.4)  # of spreads
+_STEP, _FAR, _WIDER = 0.5, 2.0, 1.5  # of the normal numbers of means
 _SOME = 20  # persons of a histogram of times
 _PRIOR = 50
+_EAGER = 2.0  # a run of few records correlates less than the normal numbers behind it
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ class _Shelf:
 def compiled(structure: Structure, sums: Sums) -> StayModel:
     """Compile the released sums of both rounds."""
     shelf, where = _Shelf(), shifts(structure, sums)
-    counts = _counts(structure, sums, shelf, where)
+    r = correlation(structure, sums, where)
+    summaries = len(STATICS) + structure.joined
+    where = shifts(structure, sums, r[summaries:, summaries:])
+    counts = _counts(structure, sums, shelf, r)
     times = _times(structure, sums, shelf)
     paths = _paths(structure, sums, shelf, where)
     bins = shelf.bins()
@@ -87,9 +92,9 @@ def compiled(structure: Structure, sums: Sums) -> StayModel:
     return _tuned(model, sums)
 
 
-def _counts(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Counts:
+def _counts(structure: Structure, sums: Sums, shelf: _Shelf, r: Doubles) -> Counts:
     return Counts(
-        factor=np.linalg.cholesky(correlation(structure, sums, where)),
+        factor=np.linalg.cholesky(r),
         statics=np.array([shelf.put(*statics(structure, name)) for name in STATICS]),
         count=shelf.put(structure.counts, structure.count_of),
         order=structure.time_order,
@@ -168,8 +173,8 @@ def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Pa
     return Paths(
         level=where.level,
         scale=where.scale,
-        group_level=where.group_level,
-        group_scale=where.group_scale,
+        band_level=where.band_level,
+        band_scale=where.band_scale,
         mean=shelf.put(mean, mean_of),
         trend=shelf.put(trend, trend_of),
         spread=shelf.put(spread, spread_of),
@@ -194,18 +199,28 @@ def _steady(spread: Histograms, table: Int64s) -> Doubles:
 
 
 def residual_correlation(structure: Structure, sums: Sums) -> Doubles:
-    """Correlation of two series' centred values at one moment, pulled to 0 where few persons have both."""
+    """Correlation of two series' centred values at one moment, pulled to 0 where it is told by little."""
+    r, told = _residuals(structure, sums)
+    joined = structure.joined
+    row, column = np.triu_indices(joined, 1)
+    found = np.eye(joined)
+    found[row, column] = np.clip(pulled(r[row, column], told[row, column]), -0.98, 0.98)
+    found[column, row] = found[row, column]
+    return found
+
+
+def _residuals(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
+    """Correlation of centred values as they are, 0 on the diagonal; and the squares behind each, about one a moment."""
     joined = structure.joined
     told = np.zeros((3, joined, joined))
     keys, n = sums.get("values.moves", 3)
     for (one, other, part), total in zip(keys.tolist(), n.tolist(), strict=True):
         i, j = structure.place.get(one, joined), structure.place.get(other, joined)
         if i < joined and j < joined:
-            told[part, i, j] = total
-    held = structure.pairs("values.together")[:joined, :joined]
-    held = np.minimum(held, held.T)
-    r = told[0] / np.sqrt(np.maximum(told[1] * told[2], 1e-9)) * held / (held + _PRIOR)
-    return np.clip(r + r.T, -0.98, 0.98) + np.eye(joined)
+            told[part, i, j] = total / SCALE
+    told += told.transpose(0, 2, 1)
+    squares = np.sqrt(np.maximum(told[1] * told[2], 1e-9))
+    return told[0] / squares, squares
 
 
 def _factors(r: Doubles, keep: Doubles) -> tuple[Doubles, Doubles]:
@@ -321,7 +336,7 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     """
     structure = model.structure
     lags, company = _lag_target(structure, sums), residual_correlation(structure, sums)
-    unrest = _unrest(structure, sums)
+    unrest, by_band = _unrest(structure, sums), of_bands(structure, sums)
     weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
     latent = model.counts.factor @ model.counts.factor.T
     changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
@@ -335,10 +350,12 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
         count_moves(structure, records, reached)
         count_variance(structure, Runs.of(records, value_scores(structure, records)), reached)
         found = _unrest(structure, reached)
+        count_bands(structure, records.runs, reached)
+        band_level, band_scale = _in_bands(model.paths, by_band, of_bands(structure, reached), stride)
         wider = np.where((unrest > 0) & (found > 0), unrest / np.where(found > 0, found, 1.0), 1.0)
         gain = np.clip(model.paths.gain * wider ** (0.5 * stride), *_GAINS)
         keep, share = _nearer(model.paths, lags, _lag_target(structure, reached), stride)
-        missing = stride * (company - residual_correlation(structure, reached))
+        missing = stride * _missing(company, *_residuals(structure, reached))
         r = np.clip(r + missing, -0.98, 0.98)
         latent[np.ix_(changes, changes)] = np.clip(latent[np.ix_(changes, changes)] + missing, -0.98, 0.98)
         np.fill_diagonal(latent, 1.0)
@@ -347,7 +364,15 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
         model = replace(
             model,
             counts=model.counts._replace(factor=np.linalg.cholesky(latent)),
-            paths=model.paths._replace(gain=gain, keep=keep, share=share, steps=steps, noise=noise),
+            paths=model.paths._replace(
+                band_level=band_level,
+                band_scale=band_scale,
+                gain=gain,
+                keep=keep,
+                share=share,
+                steps=steps,
+                noise=noise,
+            ),
         )
     last = trial(model, int(_LAST_TRIAL_STAYS * tried), _TRIAL_SEED + len(_STRIDES))
     return fitted(model, weights, sums, last, _PASSES)
@@ -407,6 +432,22 @@ def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> t
     half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _STRIDES[0] * 3.0 * drive), 0.2, 60.0)
     share = np.clip(paths.share + stride / _STRIDES[0] * 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
     return 0.5 ** (1.0 / half), share
+
+
+def _missing(target: Doubles, reached: Doubles, told: Doubles) -> Doubles:
+    """What is missing of correlations, the less the fewer moments of a trial tell of it."""
+    found = _EAGER * (target - reached) * told / (told + _PRIOR)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def _in_bands(
+    paths: Paths, target: tuple[Doubles, Doubles], reached: tuple[Doubles, Doubles], stride: float
+) -> tuple[Doubles, Doubles]:
+    """Move the means of each band of counts by what was missed: who is measured often differs in other ways too."""
+    level = paths.band_level + stride * np.clip(target[0] - reached[0], -_STEP, _STEP)
+    scale = paths.band_scale * np.clip(target[1] / np.maximum(reached[1], 1e-6), 1 / _WIDER, _WIDER) ** (0.5 * stride)
+    return np.clip(level, -_FAR, _FAR), np.clip(scale, 1 / _FAR, _FAR)
 
 
 def _record_weights(structure: Structure, sums: Sums) -> dict[tuple[int, int, int], int]:

@@ -12,10 +12,11 @@ from scipy.stats import norm
 
 from ..lives import Doubles
 from ..sums import Sums
+from .effects import believed
 from .first_round import ANY, NO_CARE
 from .grid import level_bins
 from .scores import LARGEST, SCALE, summary_scores
-from .stays import GROUPS, Records, Runs, Stays
+from .stays import BANDS, Records, Runs, Stays
 from .structure import SUMMARIES, Structure, near
 
 _FEWEST, _MOST = 1.0, 300.0  # persons who say that a stratum is as expected
@@ -33,7 +34,7 @@ _SPREAD, _SAME = PLACED.index("spread"), PLACED.index("steady")
 def count_shifts(structure: Structure, stays: Stays, records: Records, sums: Sums) -> None:
     """Sum scores and their squares by kind of care and outcome, by each alone, and over all; and count the persons."""
     runs = records.runs
-    _count_groups(structure, runs, sums)
+    count_bands(structure, runs, sums)
     care, died = stays.care[runs.stay], stays.died[runs.stay]
     none, any_ = np.full(len(runs), NO_CARE), np.full(len(runs), ANY)
     for which, score in enumerate(_placed(structure, runs)):
@@ -53,16 +54,16 @@ def _placed(structure: Structure, runs: Runs) -> list[Doubles]:
     return [*(np.where(runs.steady, np.nan, score) for score in found.values()), steady]
 
 
-def _count_groups(structure: Structure, runs: Runs, sums: Sums) -> None:
-    """Sum the scores of means, among those of all groups, by group: who is measured often has other values."""
+def count_bands(structure: Structure, runs: Runs, sums: Sums) -> None:
+    """Sum the scores of means, among those of all counts, by band of counts: who is measured often has other values."""
     histograms, table = structure.levels
     kept = np.flatnonzero(~runs.steady & (table[runs.series] >= 0))
     score = histograms.scores(table[runs.series[kept]], level_bins(runs.mean[kept]))
     steps = np.floor(np.clip(score, -LARGEST, LARGEST) * SCALE + 0.5).astype(np.int64)
-    keys = np.column_stack([structure.hashes[runs.series[kept]], runs.group[kept]])
-    sums.put("values.grouped", keys, np.ones(len(keys)))
+    keys = np.column_stack([structure.hashes[runs.series[kept]], runs.band[kept]])
+    sums.put("values.banded", keys, np.ones(len(keys)))
     for part, added in enumerate((steps, steps * steps)):
-        sums.put("values.groups", np.column_stack([keys, np.full(len(keys), part)]), added)
+        sums.put("values.bands", np.column_stack([keys, np.full(len(keys), part)]), added)
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,24 @@ class Shifts:
     """How scores of a stratum lie: their mean and spread, (strata, series, placed), where all have 0 and 1.
 
     ``persons`` tells how many are behind each. ``steadier`` (strata, series) is how much higher the normal number is
-    below which all values of a run are the same. ``group_level`` and ``group_scale`` (series, groups) are those of
-    means among the means of all groups.
+    below which all values of a run are the same. ``band_level`` and ``band_scale`` (series, bands of counts) are
+    those of means among the means of all counts.
     """
 
     level: Doubles
     scale: Doubles
     persons: Doubles
     steadier: Doubles
-    group_level: Doubles
-    group_scale: Doubles
+    band_level: Doubles
+    band_scale: Doubles
 
 
-def shifts(structure: Structure, sums: Sums) -> Shifts:
-    """Pull the mean of each stratum towards the sum of what its kind of care and its outcome do on their own."""
+def shifts(structure: Structure, sums: Sums, r: Doubles | None = None) -> Shifts:
+    """Pull the mean of each stratum towards the sum of what its kind of care and its outcome do on their own.
+
+    With the correlation ``r`` of the summaries of joined series inside a stratum, (3 joined, 3 joined), that of all of
+    them at once.
+    """
     strata = structure.strata[0].tolist()
     told = _places(structure, sums)
     everyone, none = told[NO_CARE, ANY], np.zeros_like(told[NO_CARE, ANY])
@@ -92,8 +97,8 @@ def shifts(structure: Structure, sums: Sums) -> Shifts:
     level, within, persons = (np.zeros((len(strata), *none.shape[1:])) for _ in range(3))
     for at, (care, died) in enumerate(strata):
         own, *alone = (told.get(key, none) for key in ((care, died), (NO_CARE, died), (care, ANY)))
-        added = sum(pulled(_mean(part) / unit, part[0]) for part in alone)
-        level[at] = added + pulled(_mean(own) / unit - added, own[0])
+        added = sum(_pulled(_mean(part) / unit, part[0], r) for part in alone)
+        level[at] = added + _pulled(_mean(own) / unit - added, own[0], r)
         within[at] = own[2] - own[0] * _mean(own) ** 2
         persons[at] = own[0]
     level /= unit
@@ -105,7 +110,7 @@ def shifts(structure: Structure, sums: Sums) -> Shifts:
     spread = (within + _STEADY * usual) / (persons + _STEADY)
     scale = np.sqrt(spread / usual * np.maximum(1.0 - between, _LEAST))
     steadier = _steadier(strata, told, none)
-    return Shifts(level, scale, persons, steadier, *_of_groups(structure, sums))
+    return Shifts(level, scale, persons, steadier, *of_bands(structure, sums))
 
 
 def _steadier(strata: list[list[int]], told: dict[tuple[int, int], Doubles], none: Doubles) -> Doubles:
@@ -125,17 +130,17 @@ def _steadier(strata: list[list[int]], told: dict[tuple[int, int], Doubles], non
     return np.array([np.where(everyone > 0, number[care, died] - number[NO_CARE, ANY], 0.0) for care, died in strata])
 
 
-def _of_groups(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
-    """The mean and spread of each group's means, as those of the nearest group where it has too few persons."""
-    told = np.zeros((3, len(structure.hashes), GROUPS))
-    for name, width in (("values.grouped", 2), ("values.groups", 3)):
+def of_bands(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
+    """The mean and spread of the means of each band of counts; of the nearest band where one has too few persons."""
+    told = np.zeros((3, len(structure.hashes), BANDS))
+    for name, width in (("values.banded", 2), ("values.bands", 3)):
         keys, n = sums.get(name, width)
-        for (series, group, *part), total in zip(keys.tolist(), n.tolist(), strict=True):
+        for (series, band, *part), total in zip(keys.tolist(), n.tolist(), strict=True):
             if series in structure.place:
                 at = part[0] + 1 if part else 0
-                told[at, structure.place[series], group] = total / SCALE**at
+                told[at, structure.place[series], band] = total / SCALE**at
     for series, held in enumerate(told[0] > 0):
-        nearest = [next((at for at in near(GROUPS, group) if held[at]), group) for group in range(GROUPS)]
+        nearest = [next((at for at in near(BANDS, band) if held[at]), band) for band in range(BANDS)]
         told[:, series] = told[:, series][:, nearest] * np.where(held, 1.0, 0.5)
     mean = _mean(told)
     within = told[2] - told[0] * mean**2
@@ -156,6 +161,17 @@ def pulled(mean: Doubles, persons: Doubles) -> Doubles:
     scatter = (persons * mean**2 - (persons > 0)).sum(axis=0) / np.maximum(persons.sum(axis=0), 1.0)
     prior = 1.0 / np.clip(scatter, 1.0 / _MOST, 1.0 / _FEWEST)
     return np.asarray(mean * persons / (persons + prior / (1.0 + (mean / _LARGE) ** 2)))
+
+
+def _pulled(mean: Doubles, persons: Doubles, r: Doubles | None) -> Doubles:
+    """Pull means, (series, placed), to 0: those of joined series at once, with ``r``, all others one by one."""
+    found = pulled(mean, persons)
+    if r is not None:
+        joined, told = len(r) // len(SUMMARIES), slice(len(SUMMARIES))
+        at_once = believed(mean[:joined, told].T.reshape(-1), persons[:joined, told].T.reshape(-1), r)
+        at_once = at_once.reshape(len(SUMMARIES), joined).T
+        found[:joined, told] = np.where(np.isnan(at_once), found[:joined, told], at_once)
+    return found
 
 
 def _places(structure: Structure, sums: Sums) -> dict[tuple[int, int], Doubles]:
