@@ -267,9 +267,15 @@ def _predicted(
     truth: np.ndarray,
 ) -> tuple[float, float]:
     """AUROC and slope of calibration on the test patients."""
-    risk = model.fit(features, outcome).predict_proba(test)[:, 1].clip(1e-4, 1 - 1e-4)
+    known = _known(features)
+    risk = model.fit(features[:, known], outcome).predict_proba(test[:, known])[:, 1].clip(1e-4, 1 - 1e-4)
     calibration = LogisticRegression(C=1e6).fit(np.log(risk / (1 - risk))[:, None], truth)
     return float(roc_auc_score(truth, risk)), float(calibration.coef_[0, 0])
+
+
+def _known(features: np.ndarray) -> np.ndarray:
+    """The features that any patient has: trees refuse one that is missing everywhere."""
+    return np.asarray(~np.isnan(features).all(axis=0))
 
 
 def _trees() -> HistGradientBoostingClassifier:
@@ -301,5 +307,7 @@ def _cross_fitted(features: np.ndarray, is_synthetic: np.ndarray) -> float:
     score = np.zeros(is_synthetic.size)
     for fitted, tested in StratifiedKFold(2, shuffle=True, random_state=1).split(features, is_synthetic):
         trees = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.12, max_leaf_nodes=15, random_state=0)
-        score[tested] = trees.fit(features[fitted], is_synthetic[fitted]).predict_proba(features[tested])[:, 1]
+        known = _known(features[fitted])
+        trees.fit(features[fitted][:, known], is_synthetic[fitted])
+        score[tested] = trees.predict_proba(features[tested][:, known])[:, 1]
     return float(roc_auc_score(is_synthetic, score))
