@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ from omopsql.noise.grid import cells_of, found, places_of
 from omopsql.noise.links import _offers
 from omopsql.noise.margins import _clear, fitted, shared_out, whole
 from omopsql.noise.mechanism import Account
-from omopsql.noise.pairs import Pairs, nearest_with_sums
+from omopsql.noise.pairs import Pairs
 from omopsql.noise.population import Population, Wanted
 from omopsql.noise.survey import Told, _in_wide_cells
 from omopsql.noise.waves import waves_of
@@ -181,24 +179,6 @@ def test_a_code_for_missing_values_beside_numbers_is_told():
     assert share == pytest.approx(0.25, abs=0.05)
     releases = {row[0] for row in con.execute("SELECT release FROM omopsql.privacy_ledger('m')").fetchall()}
     assert "labels" not in releases
-
-
-def test_the_nearest_table_with_given_sums():
-    """The sums hold, nothing is below 0, and no exchange of rows within the sums comes nearer."""
-    rng = np.random.default_rng(2)
-    noisy = 50.0 * np.eye(5) + rng.normal(0.0, 10.0, (5, 5))
-    sums = np.full(5, 50.0)
-    found = nearest_with_sums(noisy, sums, sums)
-    assert found.min() >= 0.0
-    assert np.allclose(found.sum(axis=0), sums, atol=0.01)
-    assert np.allclose(found.sum(axis=1), sums, atol=0.5)
-    assert np.trace(found) > 0.8 * 250.0
-    apart = ((found - noisy) ** 2).sum()
-    for i, j, k, m in itertools.product(range(5), repeat=4):
-        step = np.zeros((5, 5))
-        step[i, j], step[k, m], step[i, m], step[k, j] = 0.5, 0.5, -0.5, -0.5
-        if i != k and j != m and (found + step).min() >= 0.0:
-            assert ((found + step - noisy) ** 2).sum() > apart
 
 
 def test_columns_of_more_cells_may_cost_more():

@@ -36,7 +36,7 @@ _MARGIN_SHARE, _MARGIN_FALL, _MARGIN_RANGE = 0.38, 0.3, (0.25, 0.55)
 _PLAIN_SHARE, _PER_PAIR, _PAIRS_RANGE = 0.25, 28.0, (24, 80)
 # With more, copulas have this share, and tables of pairs theirs of what they leave; waves of all pairs get the rest.
 # The more rows, the more of it: then links that copulas do not tell are what noise hides.
-_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE = 0.45, 0.5, (0.15, 0.5)
+_COPULA_SHARE = 0.2
 _LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE, _PAIRS_OF_MANY = 0.27, 2.0, (0.01, 0.9), 36
 _IMAGINED = 1.5  # rows for each of the data
 _FEWEST_IMAGINED, MOST_IMAGINED = 100_000, 200_000
@@ -116,8 +116,7 @@ def _of_few(cells: np.ndarray, pairs: Pairs, size: int, account: Account) -> np.
 
 def _of_many(cells: np.ndarray, pairs: Pairs, size: int, account: Account) -> np.ndarray:
     """Imagine rows to learn from by a copula in each stratum, by tables of few pairs, and by waves of all pairs."""
-    share = _falling(_COPULA_SHARE, _COPULA_FALL, _COPULA_RANGE, pairs.rows, account)
-    population = imagined(cells, pairs, size, share * account.left, account)
+    population = imagined(cells, pairs, size, _COPULA_SHARE * account.left, account)
     share = _falling(_LINKS_SHARE, _LINKS_FALL, _LINKS_RANGE, pairs.rows, account)
     links = worst_told(population, pairs, _PAIRS_OF_MANY, share * account.left, account)
     return corrected(population, pairs, links, account.left * (1.0 - 1e-6), account)

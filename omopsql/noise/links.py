@@ -14,16 +14,17 @@ from typing import NamedTuple
 import numpy as np
 
 from .mechanism import Account, scale_of
-from .pairs import Joins, Pairs, nearest_with_sums, spread_over, summed, summing_to
+from .pairs import Pairs
 from .population import Population, Wanted
+from .tables import Joins, even, nearest_with_sums, spread_smoothly, summed, unhidden
 
 _CHOICE_SHARE = 0.1  # of rho, for all choices together; the tables get what is left
 _CELLS = (16, 36, 64, 100, 160, 260, 400, 576)  # of a table: so finely a pair may be told
 _FEWEST_BINS = 4
-_DROWNED = 0.2  # rows that a cell must add to what a pair is missed by, for each of the noise
+_DROWNED = 0.1  # rows that a cell must add to what a pair is missed by, for each of the noise: most is drawn away
 _BY_CHANCE = 0.56  # of the root of a cell's expected rows
 _LEAST_SHARE = 0.01  # of what was expected: so much is left of a cell
-_UNTOLD = 0.3  # of the weight of a pair that was counted: that of one that stays as it was imagined
+_UNTOLD = 0.15  # of the weight of a pair that was counted: that of one that stays as it was imagined
 _EVEN = 0.01  # of a joined cell lies in its fine bins as if columns were independent
 
 
@@ -112,17 +113,14 @@ def linked(pairs: Pairs, link: Link, likely: np.ndarray) -> np.ndarray:
 
     ``likely`` is moved by what noise does not explain of the counts, to the nearest table that has the margins.
     """
-    joins, held = link.joins, [pairs.held[k] / max(pairs.held[k].sum(), 1e-12) for k in (link.i, link.j)]
+    joins, held = link.joins, [np.maximum(pairs.held[k] / max(pairs.held[k].sum(), 1e-12), 1e-6) for k in link[:2]]
+    held = [of / of.sum() for of in held]
     expected = summed(pairs.rows * likely, joins)
-    differ = link.noisy - expected
-    kept = max(0.0, 1.0 - differ.size * link.scale**2 / max(float((differ**2).sum()), 1e-12))
     sums = [pairs.rows * np.bincount(join, weights=of) for join, of in zip(joins, held, strict=True)]
-    joined = nearest_with_sums(expected + kept * differ, *sums)
+    joined = nearest_with_sums(unhidden(link.noisy, expected, even(*sums), link.scale), *sums)
     joined = np.maximum(joined, _LEAST_SHARE * expected) / pairs.rows
     within = likely + _EVEN * np.outer(*held) + 1e-9
-    table = within * spread_over(joined / summed(within, joins), joins)
-    least = [np.maximum(of, 1e-6) for of in held]
-    return summing_to(table + 1e-12, *(of / of.sum() for of in least))
+    return spread_smoothly(joined, joins, within, held, [pairs.on_line[k] for k in link[:2]])
 
 
 def agreeing(population: Population, pairs: Pairs, links: list[Link]) -> np.ndarray:

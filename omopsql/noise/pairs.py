@@ -14,18 +14,11 @@ from omopsql.synth.margins import Margin
 
 from .margins import fitted
 from .population import Population
+from .tables import Joins, even, summed, summing_to, unhidden
 
 _FINE = 24  # bins of a column in which pairs are compared at most
 _TOLD = 0.05  # total variation that noise may add to a table: it has as many cells as that allows
 _FEWEST_CELLS = 16
-_SWEEPS = 40
-
-
-class Joins(NamedTuple):
-    """The joined bin of each fine bin, of two columns."""
-
-    down: np.ndarray
-    across: np.ndarray
 
 
 class Target(NamedTuple):
@@ -123,52 +116,8 @@ class Pairs:
 
     def target(self, i: int, j: int, joins: Joins, noisy: np.ndarray, scale: float, population: Population) -> Target:
         """What a table is to be, given its noisy counts: as far from the expected as noise does not explain."""
-        expected = self.expected(i, j, joins, population)
-        differ = noisy - expected
-        kept = max(0.0, 1.0 - differ.size * scale**2 / max(float((differ**2).sum()), 1e-12))
-        shrunk = expected + kept * differ
-        table = fitted(shrunk.reshape(-1), np.ones(shrunk.size), self.rows).reshape(shrunk.shape) + 1e-3
-        margins = [np.bincount(join, weights=self.held[k]) for k, join in zip((i, j), joins, strict=True)]
-        table = summing_to(table, *margins)
+        sums = [np.bincount(join, weights=self.held[k]) for k, join in zip((i, j), joins, strict=True)]
+        likely = unhidden(noisy, self.expected(i, j, joins, population), even(*sums), scale)
+        table = fitted(likely.reshape(-1), np.ones(likely.size), self.rows).reshape(likely.shape) + 1e-3
+        table = summing_to(table, *sums)
         return Target(i, j, *joins, table / table.sum())
-
-
-def nearest_with_sums(table: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """The table nearest to one, none of its cells below 0, whose rows and columns sum to what they are to.
-
-    Source: alternating projections with the correction of R. L. Dykstra, J. Am. Stat. Assoc. 78 (1983) 837-842.
-    """
-    found, first, second = table, np.zeros(table.shape), np.zeros(table.shape)
-    for _ in range(_SWEEPS):
-        rows = _with_row_sums(found + first, down)
-        first = found + first - rows
-        found = _with_row_sums((rows + second).T, across).T
-        second = rows + second - found
-    return found
-
-
-def _with_row_sums(table: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """The nearest table, none of its cells below 0, with such sums of rows: each cell less one number a row."""
-    falling = -np.sort(-table, axis=1)
-    excess = (np.cumsum(falling, axis=1) - sums[:, None]) / np.arange(1, table.shape[1] + 1)
-    last = np.maximum((falling > excess).sum(axis=1) - 1, 0)
-    return np.asarray(np.maximum(table - np.take_along_axis(excess, last[:, None], axis=1), 0.0))
-
-
-def summing_to(table: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Weight the rows and columns of a table, all above 0, until they sum to what they are to."""
-    for _ in range(_SWEEPS):
-        table = table * (down / table.sum(axis=1))[:, None]
-        table *= across / table.sum(axis=0)
-    return table
-
-
-def summed(table: np.ndarray, joins: Joins) -> np.ndarray:
-    """Sum a table of fine bins up to one of joined bins."""
-    down, across = (np.eye(int(join.max()) + 1, dtype=table.dtype)[join] for join in joins)
-    return np.asarray(down.T @ table @ across)
-
-
-def spread_over(table: np.ndarray, joins: Joins) -> np.ndarray:
-    """The value of its joined cell in each fine cell."""
-    return np.asarray(table[joins.down[:, None], joins.across[None]])

@@ -20,9 +20,10 @@ from omopsql.synth.stratifier import simulated
 
 from .margins import whole
 from .mechanism import Account, scale_of
-from .pairs import Joins, Pairs, Target
+from .pairs import Pairs, Target
 from .population import Population
 from .scores import noisy_joint, noisy_products
+from .tables import Joins
 
 _PLAIN_SHARE, _CHOICE_SHARE, _TABLE_SHARE = 0.3, 0.04, 0.36  # of rho; products in strata get what is left
 _FEWEST_STRATA, _MOST_STRATA = 2, 8

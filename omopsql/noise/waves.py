@@ -16,8 +16,9 @@ from scipy.ndimage import uniform_filter
 
 from .links import Link, linked
 from .mechanism import Account, scale_of
-from .pairs import Pairs, summing_to
+from .pairs import Pairs
 from .population import Population, Wanted
+from .tables import summing_to
 
 _STEPS = 256  # of a wave: it is told in whole numbers
 _TOLD = 0.13  # how far noise may move a table, as the root of chi-square over rows: so many waves are told
