@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from omopsql.synth.hospital import events as layer
 from omopsql.synth.hospital.counting import chosen, counted, hashed
-from omopsql.synth.hospital.events import feedback, first_round, model, presence
+from omopsql.synth.hospital.events import feedback, first_round, model, presence, timing
 from omopsql.synth.hospital.events.second_round import Parsed
 from omopsql.synth.hospital.events.series import Series
 from omopsql.synth.hospital.events.structure import Structure
@@ -687,3 +687,40 @@ def test_numbers_are_smooth_inside_of_bins_and_some_lie_beyond_them() -> None:
     assert untold.sum() == pytest.approx(3.0)
     assert untold[:9].sum() == 0.0
     assert (np.diff(untold[9:]) < 0).all()
+
+
+def _rates_of(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and last day of what is drawn from, given the days of life on which persons had an item."""
+    exact = Sums()
+    nothing = np.zeros_like(days)
+    exact.put("events.birth", *counted(nothing, nothing - 1, days))
+    exact.put("events.until", *counted(nothing, nothing - 1, nothing + 90))
+    released = release(exact, layer.RULES, 10)
+    when = timing.compiled_timing(released, SimpleNamespace(), 1).when  # type: ignore[arg-type]
+    inside = slice(int(when.offsets[timing.CLASS_COUNT - 1]), int(when.offsets[timing.CLASS_COUNT]))
+    return when.low[inside], when.high[inside]
+
+
+def test_what_happens_at_any_age_happens_between_the_persons_of_the_source_too() -> None:
+    """Blocks are cut where persons stand close together: between them is a seventh of a life, where nobody stood."""
+    days = np.random.default_rng(1).integers(0, 80 * 365, 300)
+    low, high = _rates_of(days)
+    held = (high - low + 1).sum() / (high[-1] - low[0] + 1)
+    assert held > 0.99
+
+
+def test_what_happens_in_childhood_and_in_old_age_does_not_happen_between() -> None:
+    """A hole far wider than the distance of two persons is no accident of the sample."""
+    rng = np.random.default_rng(2)
+    child, old = rng.integers(0, 5 * 365, 100), rng.integers(70 * 365, 80 * 365, 100)
+    low, high = _rates_of(np.concatenate([child, old]))
+    between = (low < 60 * 365) & (high > 10 * 365)
+    assert not between.any()
+
+
+def test_single_days_stay_single() -> None:
+    """A day that many persons share keeps its own bin, whatever stands beside it."""
+    days = np.concatenate([np.full(50, 365), np.random.default_rng(3).integers(400, 800, 60)])
+    low, high = _rates_of(days)
+    assert (low[0], high[0]) == (365, 365)
+    assert low[1] >= 400

@@ -68,9 +68,25 @@ def test_few_persons_get_as_many_doses(con: duckdb.DuckDBPyConnection, persons: 
         assert least * doses < made_doses < most * doses
 
 
+STEPPING = np.array([[0, 6, 0, -1, 0, 0, 0, 3, 0, 100, 200]])
+STAYING = np.array([[0, 6, 0, -1, 0, 0, 0, -1, 0, 300, 400]])
+
+
 def test_who_took_no_step_is_not_forgotten_where_they_are_too_few_to_be_told() -> None:
     """Of 26 persons 20 are known to step on, and nobody to stay: the other six stay."""
-    stepping = np.array([[0, 6, 0, -1, 0, 0, 0, 3, 0, 100, 200]])
-    staying = np.array([[0, 6, 0, -1, 0, 0, 0, -1, 0, 300, 400]])
-    assert _chances(stepping, np.array([20]), 6)[1].tolist() == [20 / 26]
-    assert _chances(np.concatenate([stepping, staying]), np.array([20, 10]), 6)[1].tolist() == [20 / 30]
+    assert _chances(STEPPING, np.array([20]), 6, 6)[1].tolist() == [20 / 26]
+
+
+def test_steps_too_various_to_be_told_are_taken_all_the_same() -> None:
+    """Of 40 persons 20 are known to step on and 10 to stay: the other ten step on, as the 20 do."""
+    keys, weight = _chances(np.concatenate([STEPPING, STAYING]), np.array([20, 10]), 10, 9)
+    assert keys.tolist() == [[3, 0, 100, 200]]
+    np.testing.assert_allclose(weight, [30 / 40])
+
+
+def test_steps_too_various_to_be_told_are_as_those_that_are() -> None:
+    """Two steps share the ten whose own is not told; who is cut off before the second is not at its risk."""
+    later = np.array([[0, 6, 0, -1, 0, 0, 0, 4, 0, 500, 600]])
+    told = np.concatenate([STEPPING, STAYING, later])
+    _, weight = _chances(told, np.array([20, 10, 20]), 10, 0)
+    np.testing.assert_allclose(weight, [25 / 60, 25 / 60 + 35 / 60])

@@ -183,8 +183,8 @@ def compiled_streams(released: Sums, structure: Structure, min_cell: int) -> Str
         states.append(state)
         ages.append(takes_age)
         chosen = other if takes_age and other is not None else rows
-        untold = max(persons.get(state, 0) - int(chosen[1].sum()), 0) if state[1] in _UNCOUNTED else 0
-        parts.append(_chances(*chosen, min(untold, min_cell - 1)))
+        untold = max(persons.get(state, 0) - int(chosen[1].sum()), 0)
+        parts.append(_chances(*chosen, untold, min(untold, min_cell - 1) if state[1] in _UNCOUNTED else 0))
     steps = np.concatenate([np.zeros((0, 4), np.int64), *(kept for kept, _ in parts)])
     return StreamTables(
         states=np.array(states, np.int64).reshape(-1, 7),
@@ -234,16 +234,20 @@ def _density(rows: _Rows) -> float:
     return float((held * np.log(held / held.sum() / width)).sum() / held.sum()) if happens.any() else -np.inf
 
 
-def _chances(keys: Ints, n: Ints, untold: int) -> tuple[Ints, np.ndarray]:
+def _chances(keys: Ints, n: Ints, untold: int, staying: int) -> tuple[Ints, np.ndarray]:
     """The steps of one state in the order of time (driver, companions, low, high), and their cumulative weights.
 
-    ``untold`` persons took no step, if nobody is known to have taken none.
+    Where it is told who took no step, the ``untold`` persons took steps that are too various to be released: they are
+    taken to be as those that are. Where it is not, ``staying`` of them took none.
     """
     order = np.lexsort((keys[:, 7] == _NEVER, keys[:, 9] + keys[:, 10]))
-    keys, n = keys[order], n[order]
+    keys, n = keys[order], n[order].astype(float)
     happens = keys[:, 7] != _NEVER
-    at_risk = n.sum() + untold * happens.all() - np.concatenate([[0], np.cumsum(n)[:-1]])
+    if not happens.all():
+        n[happens] *= 1 + untold / max(n[happens].sum(), 1)
+        staying = 0
+    at_risk = n.sum() + staying - np.concatenate([[0], np.cumsum(n)[:-1]])
     share = np.where(happens, n / at_risk, 0.0)
-    staying = np.concatenate([[1.0], np.cumprod(1 - share)[:-1]])
-    weight = np.cumsum((staying * share)[happens])
+    left = np.concatenate([[1.0], np.cumprod(1 - share)[:-1]])
+    weight = np.cumsum((left * share)[happens])
     return keys[happens][:, 7:11], weight

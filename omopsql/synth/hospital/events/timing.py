@@ -15,6 +15,7 @@ from .tables import NO_BINS, Bins, BinTable, grouped
 BIRTH, START, END, LEFT = range(4)  # what days are counted from; LEFT: the last day from the end
 AXES = ("events.birth", "events.start", "events.end", "events.left")
 _PREFERENCE = 0.1  # nats by which another axis must be denser than age
+_HOLE = 20  # persons, standing as close as beside a hole between two bins: if it would hold more, it is no accident
 _FEWEST = 3.0  # persons that a rate is over, at least
 _TELLING = 60  # persons behind the histogram of a class that stands for itself
 _KNOWN = 30  # persons that tell how soon an item comes again
@@ -80,7 +81,7 @@ class _Exposure:
         self._span = grouped(*released.get("events.span", 4), 2)
 
     def rates(self, bins: Bins, key: tuple[int, int], axis: int) -> Bins:
-        low, high, weight = bins
+        low, high, weight = _touching(bins)
         if not len(low):
             return bins
         middle = (low + high) / 2 / YEAR
@@ -90,6 +91,21 @@ class _Exposure:
         else:
             exposed = _at_least(self._span.get(key, NO_BINS), middle)
         return low, high, weight / np.maximum(exposed, _FEWEST) * weight.sum()
+
+
+def _touching(bins: Bins) -> Bins:
+    """The same persons on bins that meet halfway, unless the hole between them is far too wide to be chance.
+
+    Bins end where persons of the source stand, and those too far from all others are in none: nobody is told of in the
+    holes, but others of the same kind stand there. Bins of a single number stay as they are.
+    """
+    low, high, n = bins[0].copy(), bins[1].copy(), bins[2]
+    apart = (high - low + 1) / np.maximum(n, 1)
+    hole = low[1:] - high[:-1] - 1
+    closes = (high > low)[1:] & (high > low)[:-1] & (hole <= _HOLE * np.maximum(apart[1:], apart[:-1]))
+    high[:-1] += np.where(closes, hole // 2, 0)
+    low[1:] = np.where(closes, high[:-1] + 1, low[1:])
+    return low, high, n
 
 
 def _at_least(bins: Bins, years: np.ndarray) -> np.ndarray:
