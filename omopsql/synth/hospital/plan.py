@@ -145,6 +145,11 @@ class Plan:
         """The items of the model."""
         return Items.of(self.margins)
 
+    @property
+    def elsewhere(self) -> frozenset[int]:
+        """The items that other layers make than that of events."""
+        return self.dense | self.items.episodes
+
 
 def shown(exact: Sums, min_cell: int) -> Sums:
     """What of exact sums may be released at all, small cells included.

@@ -31,7 +31,7 @@ def margins(site: Site) -> Sums:
 
 def sums(site: Site, plan: Plan) -> Sums:
     """Count the second round of a site."""
-    events = site.observed.folded(site.events(plan.items, without=plan.dense | plan.items.episodes))
+    events = site.observed.folded(site.events(plan.items, without=plan.elsewhere))
     return second_round.second_round(site.observed.people(site.people), events, Structure.decided(plan))
 
 

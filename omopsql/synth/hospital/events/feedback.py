@@ -69,7 +69,7 @@ def _targets(model: EventModel, released: Sums, plan: Plan) -> tuple[np.ndarray,
     keys, n = released.get(PERSONS, 2)
     own = plan.items.find(keys[:, 0], keys[:, 1])
     had[own[own >= 0]] = n[own >= 0] / max(persons.sum(), 1)
-    had[plan.items.rolled_up[:, 2]] = had[plan.items.wider] = np.nan
+    had[plan.items.rolled_up[:, 2]] = had[plan.items.wider] = had[list(plan.elsewhere)] = np.nan
     if model.structure.tells_death:
         driven = np.where(np.isnan(driven).all(axis=1)[:, None], np.nan, model.shares.T)
     return driven, had

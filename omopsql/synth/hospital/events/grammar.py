@@ -14,6 +14,7 @@ from ..plan import Items
 from ..sums import Ints, Sums
 
 LEADING = -2  # the stream of visits that all else happens on
+ELSEWHERE = -3  # that of items which other layers make
 MOST_COMPANIONS = 62  # bits of a mask
 _LIFT, _ERRORS = 1.4, 3.0  # how far above chance, in times and in standard errors
 _OF_DRIVER, _OF_COMPANION = 0.05, 0.30  # the share of days that one must have of the other's
@@ -45,7 +46,7 @@ class Grammar:
         """Decide the grammar of items that ``persons_of`` of all ``persons`` have.
 
         ``stream`` numbers the streams (-1: none); their items accompany and are accompanied within the stream only, and
-        those of LEADING not at all.
+        those of LEADING and ELSEWHERE not at all.
         """
         rank = np.empty(len(items), np.int64)
         rank[np.lexsort((np.arange(len(items)), -persons_of, items.table))] = np.arange(len(items))
@@ -98,7 +99,7 @@ def _strength(
     same = items.table[:, None] == items.table[None, :]
     close = np.where(is_first[:, None], jaccard >= _IDENTICAL, (share >= _SAME_RANK) | (share.T >= _SAME_RANK))
     joins = (rank[:, None] > rank[None, :]) & (_FIRM * min_cell <= with_other.T) & above & np.where(same, close, often)
-    joins &= (stream[:, None] == stream[None, :]) & (stream != LEADING)[:, None]
+    joins &= (stream[:, None] == stream[None, :]) & ~np.isin(stream, (LEADING, ELSEWHERE))[:, None]
     if not (stream == LEADING).any():
         joins[_of_baseline(margins, items, persons_of, persons, share)] = False
     strength = met / np.sqrt(n)[None, :]

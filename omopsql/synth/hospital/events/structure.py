@@ -8,7 +8,7 @@ import numpy as np
 
 from ..plan import PERSONS, TABLE_NUMBERS, Items, Plan
 from ..sums import Ints, Sums
-from .grammar import LEADING, Grammar, pairs
+from .grammar import ELSEWHERE, LEADING, Grammar, pairs
 from .rhythm import rhythms
 
 _BANDS = 8  # of years of observation
@@ -75,11 +75,16 @@ class Structure:
         persons = int(n.sum())
         is_grid, is_regular = rhythms(margins, items)
         visited = _visited(margins, items, persons_of)
-        stream = _streams(margins, items, persons_of, max(_COMMON * persons, _TELLING * plan.min_cell), is_grid)
+        elsewhere = np.zeros(len(items), np.bool_)
+        elsewhere[list(plan.elsewhere)] = True
+        is_grid, is_regular = is_grid & ~elsewhere, is_regular & ~elsewhere
+        enough = max(_COMMON * persons, _TELLING * plan.min_cell)
+        stream = _streams(margins, items, persons_of, enough, is_grid, elsewhere)
         stream[visited.any(0)] = LEADING
+        stream[elsewhere] = ELSEWHERE
         grammar = Grammar.decided(margins, items, persons_of, persons, stream, plan.min_cell)
         ever = pairs(margins, "events.ever", items, symmetric=True)
-        candidates = _candidates(ever, persons_of, persons, items, grammar, plan.min_cell)
+        candidates = _candidates(ever, persons_of, persons, elsewhere, grammar, plan.min_cell)
         first, second = _pairs_of(candidates)
         years, years_n = margins.get("events.years", 2)
         visits, visits_n = margins.get("events.visits", 2)
@@ -156,13 +161,15 @@ def _cuts(margins: Sums, items: Items, persons_of: Ints, persons: int) -> Ints:
 
 
 def _candidates(
-    ever: np.ndarray, persons_of: Ints, persons: int, items: Items, grammar: Grammar, min_cell: int
+    ever: np.ndarray, persons_of: Ints, persons: int, elsewhere: np.ndarray, grammar: Grammar, min_cell: int
 ) -> Ints:
     """For each item those that tell most about its presence (items, candidates), -1 where there are fewer."""
     gain = information(ever, persons_of, persons, exclusive(min_cell))
-    for driver in range(len(items)):
+    for driver in range(len(ever)):
         own = grammar.companions(driver)
         gain[own, driver] = gain[driver, own] = 0.0  # they come along anyhow
+    gain[elsewhere] = 0.0
+    gain[:, elsewhere] = 0.0
     best = np.argsort(-gain, axis=1, kind="stable")[:, :_CANDIDATES]
     return np.where(np.take_along_axis(gain, best, 1) > 0, best, -1).astype(np.int64)
 
@@ -213,10 +220,13 @@ def _pairs_of(candidates: Ints) -> tuple[Ints, Ints]:
     return np.where(missing, -1, first), np.where(missing, -1, second)
 
 
-def _streams(margins: Sums, items: Items, persons_of: Ints, enough: float, is_grid: np.ndarray) -> Ints:
+def _streams(
+    margins: Sums, items: Items, persons_of: Ints, enough: float, is_grid: np.ndarray, elsewhere: np.ndarray
+) -> Ints:
     """Number the streams: items of one table, not conditions, that share days and a rhythm (vaccinations, cycles).
 
-    One of a stream's items has ``enough`` persons: the steps of fewer are too various to be released.
+    One of a stream's items has ``enough`` persons: the steps of fewer are too various to be released. None is of those
+    that are made ``elsewhere``.
     """
     met = pairs(margins, "events.sameday", items, symmetric=True)
     least = np.minimum(persons_of[:, None], persons_of[None, :])
@@ -224,6 +234,7 @@ def _streams(margins: Sums, items: Items, persons_of: Ints, enough: float, is_gr
     joined = (share > _TOGETHER) & is_grid[:, None] & is_grid[None, :]
     joined |= (share > _LED) & (is_grid[:, None] | is_grid[None, :])
     joined &= (items.table[:, None] == items.table[None, :]) & (items.table != 0)[:, None]
+    joined &= ~(elsewhere[:, None] | elsewhere[None, :])
     root = np.arange(len(items))
     for a, b in zip(*np.nonzero(joined), strict=True):
         root[root == root[a]] = root[b]

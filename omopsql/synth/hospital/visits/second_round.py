@@ -90,7 +90,7 @@ def _put_records(sums: Sums, site: Site, plan: Plan, name: str, rows: pa.Table, 
     if name != "visit_occurrence":
         _put_in_detail(sums, site, TABLE_NUMBERS[name], rows, stays)
     item = whole(rows["item"])
-    known = (item >= 0) & ~np.isin(item, list(plan.dense | plan.items.episodes))
+    known = (item >= 0) & ~np.isin(item, list(plan.elsewhere))
     rows, item = rows.filter(pa.array(known)), item[known]
     person, day = whole(rows["person"]), whole(rows["day"])
     number, concept = np.full(len(item), TABLE_NUMBERS[name]), plan.items.concept[item]
