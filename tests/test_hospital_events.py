@@ -18,6 +18,7 @@ from omopsql.synth.hospital.events import feedback, first_round, model, presence
 from omopsql.synth.hospital.events.second_round import Parsed
 from omopsql.synth.hospital.events.series import Series
 from omopsql.synth.hospital.events.structure import Structure
+from omopsql.synth.hospital.events.variants import untold
 from omopsql.synth.hospital.lives import Events, People, Periods, offsets_of, owners
 from omopsql.synth.hospital.plan import PERSONS, TABLE_NUMBERS, Items, Plan
 from omopsql.synth.hospital.plan import RULES as PLAN_RULES
@@ -229,11 +230,44 @@ def test_sets_of_companions_weigh_as_their_members_do(learned: Learned) -> None:
     companion = variants.companion[variants.companions_of[driver]]
     weight = np.ones(len(_ITEMS))
     weight[companion] = 3.0
-    heavier = feedback.reweighted(variants, weight)
+    heavier = feedback.reweighted(variants, weight, np.zeros(len(variants.companion)))
     before, after = (np.diff(each.cumulative[sets, 0], prepend=0) for each in (variants, heavier))
     holds = (variants.mask[sets] >= 0) & (variants.mask[sets] & 1 == 1)
     assert holds.any() and not holds.all()
     assert after == pytest.approx(before * np.where(holds, 3, 1) / (before * np.where(holds, 3, 1)).sum())
+
+
+def test_what_too_many_lack_comes_with_drivers_that_it_is_not_told_of(learned: Learned) -> None:
+    variants = learned.model.variants._replace(member=np.zeros_like(learned.model.variants.member))
+    hidden = np.full(len(variants.companion), 0.4)
+    weight = np.ones(len(_ITEMS))
+    weight[_NUMBER["haemoglobin"]] = feedback._WANTING
+    weight[_NUMBER["leucocytes"]] = 0.5
+    member = feedback.reweighted(variants, weight, hidden).member
+    assert member[variants.companion == _NUMBER["haemoglobin"]] == pytest.approx(0.4)
+    assert not member[variants.companion != _NUMBER["haemoglobin"]].any()
+
+
+def test_what_is_not_told_is_of_fewer_than_min_cell(learned: Learned) -> None:
+    released, plan = _released(learned.source)
+    grammar = Structure.decided(plan).grammar
+    members, _ = released.get("events.member", 2)
+    told = grammar.companions_of[members[:, 0]] + members[:, 1]
+    chance = untold(released, grammar, plan.min_cell)
+    assert not chance[told].any()
+    keys, n = released.get("events.presence", 1)
+    total = dict(zip(keys[:, 0].tolist(), n.tolist(), strict=True))
+    drivers = np.repeat(np.arange(len(_ITEMS)), np.diff(grammar.companions_of))
+    for place in np.setdiff1d(np.arange(len(chance)), told):
+        assert chance[place] * max(total.get(int(drivers[place]), 0), plan.min_cell) == pytest.approx(plan.min_cell - 1)
+
+
+def test_items_of_other_layers_are_nobodys_companions(learned: Learned) -> None:
+    plan, x = _released(learned.source)[1], _NUMBER["haemoglobin"]
+    usual, apart = Structure.decided(plan), Structure.decided(replace(plan, dense=frozenset({x})))
+    assert x in usual.grammar.companion
+    assert x not in apart.grammar.companion and not len(apart.grammar.companions(x))
+    assert not (apart.candidates == x).any() and (apart.candidates[x] == -1).all()
 
 
 _GROUPS = {

@@ -18,6 +18,7 @@ from ..lives import People
 from ..plan import PERSONS, Plan
 from ..sums import Sums
 from .model import EventModel
+from .variants import untold
 
 SEED = 1  # of the lives that are imagined
 IMAGINED = 10_000  # persons
@@ -25,6 +26,7 @@ _ROUNDS = 5
 _BOLDNESS = 0.8  # of the step that would put a chance right if nothing else moved
 _FARTHEST = 1.5  # a chance is moved, in normal scores
 _LIGHTEST, _HEAVIEST = 0.1, 10.0  # a companion's weight is multiplied by
+_WANTING = 3.0  # a weight from which on all that could be behind what is not told is
 _DOUBT = 0.5  # of a person: no share is 0 or 1
 _MOST_STEP = 0.5
 
@@ -36,6 +38,7 @@ def corrected(model: EventModel, released: Sums, plan: Plan, people: People) -> 
     group_of_row = np.repeat(np.arange(driven.shape[1]), len(model.shares) // driven.shape[1])
     persons = np.bincount(group_of_row[model.row_of(people)], minlength=driven.shape[1])
     moved, lean = np.zeros_like(driven), np.zeros(len(had))
+    hidden = untold(released, model.structure.grammar, plan.min_cell)
     found = model
     for _ in range(_ROUNDS):
         of_rows, at_all = found.persons_with(people, SEED, numbers)
@@ -48,7 +51,7 @@ def corrected(model: EventModel, released: Sums, plan: Plan, people: People) -> 
         found = replace(
             model,
             presence=_moved(model, moved[:, group_of_row]),
-            variants=reweighted(model.variants, np.exp(lean)),
+            variants=reweighted(model.variants, np.exp(lean), hidden),
         )
     return found
 
@@ -94,8 +97,12 @@ def _moved(model: EventModel, moved: np.ndarray) -> Presence:
     return model.presence._replace(threshold=np.ascontiguousarray(lowered))
 
 
-def reweighted(variants: Variants, weight: np.ndarray) -> Variants:
-    """Multiply the weight of each set of companions by those of its members, and each free companion's chance."""
+def reweighted(variants: Variants, weight: np.ndarray, hidden: np.ndarray) -> Variants:
+    """Multiply the weight of each set of companions by those of its members, and each free companion's chance.
+
+    What too many lack for what is told comes, the more they do, with drivers that it is not told of, by the chances
+    ``hidden`` (companions) at most.
+    """
     log = np.log(weight)
     cumulative = np.empty_like(variants.cumulative)
     for x in range(len(variants.offsets) - 1):
@@ -106,5 +113,7 @@ def reweighted(variants: Variants, weight: np.ndarray) -> Variants:
         shares = np.diff(variants.cumulative[sets], axis=0, prepend=0) * np.exp(holds @ log[companions])[:, None]
         total = shares.sum(0)
         cumulative[sets] = np.cumsum(shares / np.where(total > 0, total, 1), 0)
+    wanting = np.clip(log / np.log(_WANTING), 0, 1)
     member = np.clip(variants.member * weight[variants.companion][:, None], 0, 1)
+    member = np.maximum(member, (hidden * wanting[variants.companion])[:, None])
     return variants._replace(cumulative=cumulative, member=member)

@@ -67,6 +67,17 @@ def compiled_variants(released: Sums, plan: Plan, grammar: Grammar) -> Variants:
     )
 
 
+def untold(released: Sums, grammar: Grammar, min_cell: int) -> np.ndarray:
+    """The largest chance of each companion that too few persons have with its driver to be released; 0 for others."""
+    total = np.zeros(len(grammar.rank))
+    keys, n = released.get("events.presence", 1)
+    total[keys[:, 0]] = n
+    chance = np.repeat((min_cell - 1) / np.maximum(total, min_cell), np.diff(grammar.companions_of))
+    members, _ = released.get("events.member", 2)
+    chance[grammar.companions_of[members[:, 0]] + members[:, 1]] = 0.0
+    return chance
+
+
 @dataclass(frozen=True)
 class _Bands:
     """How much oftener than usual each item stands in a band of age (items, ages) and of years (items, years)."""
