@@ -18,7 +18,7 @@ _DEATHS = 4  # times min_cell persons who died, from which on presence depends o
 _OFTEN = 0.7  # an item of so many persons is held to be had when it is had more often than by half of them
 _CANDIDATES = 6  # items that may lead to the presence of another
 _TOGETHER, _LED = 0.05, 0.3  # share of common days that joins two items to one stream: of two rhythms, of one
-_LEAD = 0.5  # the share of an item's days that are visits, on average, from which on visits lead
+_LEAD = 0.5  # the share of contacts, or of an item's days on average, that are visits, from which on visits lead
 _COMMON, _TELLING = 0.3, 20  # share of persons, and times min_cell, that one item of a stream must have
 
 
@@ -30,9 +30,10 @@ class Structure:
     the others are counted where visits lead, ``born`` those of birth; where enough persons died, the bands of ``years``
     stand once for the living and once for the dead (``tells_death``). ``cut``: an item counts as had often from more
     than so many days on. ``is_regular`` marks items with a rhythm. ``first`` and ``second`` (items, pairs) are the
-    pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most days of items
-    are visits, these lead: ``visited`` (items, items) is the share of a row's days that are visits of the column. With
-    so many persons expected as ``exclusive``, two items that nobody is known to have both exclude each other.
+    pairs of items asked for each item. ``stream`` numbers the streams, -1 for none. Where most contacts, or most days
+    of items, are visits, these lead: ``visited`` (items, items) is the share of a row's days that are visits of the
+    column. With so many persons expected as ``exclusive``, two items that nobody is known to have both exclude each
+    other.
     """
 
     grammar: Grammar
@@ -74,7 +75,7 @@ class Structure:
         keys, n = margins.get("events.sex", 1)
         persons = int(n.sum())
         is_grid, is_regular = rhythms(margins, items)
-        visited = _visited(margins, items, persons_of)
+        visited = _visited(margins, items, persons_of, persons)
         elsewhere = np.zeros(len(items), np.bool_)
         elsewhere[list(plan.elsewhere)] = True
         is_grid, is_regular = is_grid & ~elsewhere, is_regular & ~elsewhere
@@ -107,13 +108,16 @@ class Structure:
         )
 
 
-def _visited(margins: Sums, items: Items, persons_of: Ints) -> np.ndarray:
+def _visited(margins: Sums, items: Items, persons_of: Ints, persons: int) -> np.ndarray:
     """The share of each item's days (rows) that are visits of a kind (columns): all 0 where visits do not lead."""
     is_visit = items.table == TABLE_NUMBERS["visit_occurrence"]
     with_visits = pairs(margins, "events.company", items)[:, is_visit] / np.maximum(persons_of, 1)[:, None]
-    share = np.zeros((len(items), len(items)))
+    keys, n = margins.get("events.contact", 2)
+    of_contacts = n[is_visit[items.find(keys[:, 0], keys[:, 1])]].sum() / max(persons, 1)
     others = np.where(is_visit, 0, persons_of)
-    if others @ with_visits.sum(1) >= _LEAD * max(others.sum(), 1):
+    of_days = others @ with_visits.sum(1) / max(others.sum(), 1)
+    share = np.zeros((len(items), len(items)))
+    if max(of_contacts, of_days) >= _LEAD:
         share[:, is_visit] = with_visits
         share[np.ix_(is_visit, is_visit)] = np.eye(int(is_visit.sum()))
     return share
