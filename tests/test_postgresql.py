@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,21 +29,31 @@ def program(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of our own on loopback, while the tests run. It refuses to run as root, so root lends an account."""
-    folder = tmp_path_factory.mktemp("postgresql")
+def server() -> Iterator[str]:
+    """A server of our own on loopback, while the tests run.
+
+    It refuses to run as root, so root lends an account. Its folder is none of pytest's: those are closed to other
+    accounts whenever another run of pytest begins.
+    """
     initdb, postgres = program("initdb"), program("postgres")
-    account = {}
-    if os.geteuid() == 0:
-        account = {"user": "postgres", "group": "postgres"}
-        for parent in (folder, *folder.parents[:3]):
-            parent.chmod(parent.stat().st_mode | 0o055)
-        shutil.chown(folder, "postgres", "postgres")
+    with tempfile.TemporaryDirectory(prefix="omopsql-postgresql-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        account = {}
+        if os.geteuid() == 0:
+            account = {"user": "postgres", "group": "postgres"}
+            shutil.chown(folder, "postgres", "postgres")
+        made = [initdb, "-D", folder / "data", "-U", "tester", "--auth=trust", "--encoding=UTF8"]
+        initialized = subprocess.run(made, capture_output=True, text=True, cwd=folder, **account)
+        if initialized.returncode:
+            pytest.skip(f"PostgreSQL cannot make a database here: {initialized.stderr.strip()[-500:]}")
+        yield from serving(postgres, folder, account)
+
+
+def serving(postgres: str, folder: Path, account: dict[str, str]) -> Iterator[str]:
+    """Start the server of a folder on a free port, give its address, and stop it in the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = [initdb, "-D", folder / "data", "-U", "tester", "--auth=trust", "--encoding=UTF8"]
-    subprocess.run(made, check=True, capture_output=True, cwd=folder, **account)
     command = [postgres, "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", ""]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **account)
