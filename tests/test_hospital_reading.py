@@ -207,6 +207,22 @@ def test_rare_concepts_count_as_their_ancestor(hospital: duckdb.DuckDBPyConnecti
     assert made.RARE not in items.concept
 
 
+def test_the_ancestor_of_an_ancestor_changes_nothing(hospital: duckdb.DuckDBPyConnection) -> None:
+    """The nearest is taken: those above it, which any whole vocabulary has, find no one waiting any more."""
+    nearest = released(_site(hospital, min_cell=10).raw_items(), 10).get(ROLLED_UP, 3)[0].tolist()
+    wide = 441_840
+    hospital.execute(f"""
+        INSERT INTO cdm.concept BY NAME
+        SELECT {wide} AS concept_id, domain_id, standard_concept FROM cdm.concept WHERE concept_id = {made.ABOVE_RARE};
+        INSERT INTO cdm.concept_ancestor
+        SELECT {wide}, descendant_concept_id, 3, 3 FROM cdm.concept_ancestor
+        WHERE ancestor_concept_id = {made.ABOVE_RARE}
+    """)
+    shown = released(_site(hospital, min_cell=10).raw_items(), 10)
+    assert shown.get(ROLLED_UP, 3)[0].tolist() == nearest
+    assert not len(shown.get(LEFT_OUT, 2)[1])
+
+
 def test_without_ancestors_rare_concepts_are_left_out_and_listed(hospital: duckdb.DuckDBPyConnection) -> None:
     hospital.execute("DROP TABLE cdm.concept_ancestor")
     shown = released(_site(hospital, min_cell=10).raw_items(), 10)

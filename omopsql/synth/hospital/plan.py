@@ -242,7 +242,7 @@ def rolled_up(margins: Sums, min_cell: int) -> Sums:
     found: list[tuple[int, int, int]] = []
     near: list[tuple[int, int, int]] = []
     for levels in sorted(above):
-        near = [link for link in near if link[:2] in waiting] + above[levels]
+        near = [link for link in near + above[levels] if link[:2] in waiting]
         frequent |= _reached(near, waiting, min_cell)
         for item in frequent & waiting.keys():
             del waiting[item]

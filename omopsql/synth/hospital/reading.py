@@ -432,6 +432,15 @@ def longs(column: pa.ChunkedArray, missing: int = 0) -> Int64s:
     return filled.to_numpy().astype(np.int64)
 
 
+def minutes_of_day(column: pa.ChunkedArray) -> Int64s:
+    """The minute of the day of each time, 0 to 1439; -1 where there is none."""
+    microseconds = column.cast(pa.timestamp("us")).cast(pa.int64())
+    return np.where(pc.is_valid(column).to_numpy(), longs(microseconds) // _MICROSECONDS_A_MINUTE % _MINUTES_A_DAY, -1)
+
+
+_MICROSECONDS_A_MINUTE, _MINUTES_A_DAY = 60_000_000, 24 * 60
+
+
 def _ints(column: pa.ChunkedArray) -> np.ndarray:
     return column.to_numpy().astype(np.int32)
 

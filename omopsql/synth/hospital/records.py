@@ -20,13 +20,12 @@ from omopsql.udfs.attributes import represent
 from .counting import hashed_records
 from .lives import Int32s, Int64s
 from .plan import TABLE_NUMBERS, Items
-from .reading import Site, longs
+from .reading import Site, longs, minutes_of_day
 from .small_tables import reference_labels
 from .subjects import END, END_MINUTE, LONGEST, MINUTE, SCALE, TOLD, Subject, subjects
 
 NULL = -1  # the code of a missing value
 _FARTHEST = 2.0**53
-_MICROSECONDS_A_MINUTE, _MINUTES_A_DAY = 60_000_000, 24 * 60
 
 
 class Coded(NamedTuple):
@@ -189,7 +188,7 @@ def _number(rows: pa.Table, subject: Subject, version: str, name: str) -> npt.ND
 
 
 def _doubles(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy().astype(np.float64)
+    found: npt.NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
     return found
 
 
@@ -198,8 +197,8 @@ def _days(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 
 def _minutes(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    microseconds = _doubles(column.cast(pa.timestamp("us")).cast(pa.int64()))
-    return np.floor(microseconds / _MICROSECONDS_A_MINUTE) % _MINUTES_A_DAY
+    minute = minutes_of_day(column)
+    return np.where(minute < 0, np.nan, minute)
 
 
 def _hashes(

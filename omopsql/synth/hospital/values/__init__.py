@@ -23,7 +23,7 @@ from .care import Care, count_care
 from .compile import StayModel, sketched
 from .compile import compiled as compiled_stays
 from .grid import spread_bins
-from .source import DAY, Contacts, Numbers, chances, intensive, read_contacts, read_numbers, stays_of
+from .source import DAY, Contacts, Numbers, chances, intensive, read_contacts, read_numbers, stays_of, thousandths
 from .stays import Stays
 from .structure import Structure
 
@@ -183,7 +183,7 @@ def _count_homes(contacts: Contacts, numbers: Numbers, sums: Sums) -> None:
         numbers.contact >= 0
     )
     concept, table = numbers.series.concept[numbers.of_series], numbers.series.table[numbers.of_series]
-    chance = chances(numbers.day, numbers.minute, (numbers.value * 1000).astype(np.int64))
+    chance = chances(numbers.day, numbers.minute, thousandths(numbers.value))
     order = np.lexsort([chance, concept, table, numbers.person])
     rows = np.column_stack([numbers.person, table, concept])[order]
     begins = np.ones(len(rows), bool)

@@ -20,7 +20,7 @@ from omopsql.udfs.stream import mixed
 
 from ..lives import Doubles, Int32s, Int64s
 from ..plan import TABLE_NUMBERS
-from ..reading import Site
+from ..reading import Site, minutes_of_day
 from .grid import value_bins
 from .stays import Records, Stays, picks
 
@@ -114,7 +114,7 @@ def read_contacts(site: Site) -> Contacts:
         concept,
         start,
         end.astype(np.int32),
-        _minutes(rows["visit_start_datetime"])[kept],
+        minutes_of_day(rows["visit_start_datetime"])[kept].astype(np.int32),
         care,
         labels,
     )
@@ -172,7 +172,7 @@ def at_moments(
     starts, ends = _runs(person, contact, of_series, day, minute)
     moment = np.repeat(np.arange(len(starts)), ends - starts)
     known = np.array([hashed(label) for label in told], np.int64)
-    chance = chances((value * 1000).astype(np.int64), minute, known[of_label] if told else of_label)
+    chance = chances(thousandths(value), minute, known[of_label] if told else of_label)
     chosen = np.lexsort((chance, moment))[starts]
     labels = np.full((len(starts), _AT_ONCE), -1, np.int32)
     for place in range(_AT_ONCE):
@@ -213,7 +213,7 @@ def _read(site: Site, table: str, contacts: Contacts) -> tuple[Any, ...]:
     rows = rows.filter(pc.is_finite(rows["value_as_number"]))
     codes, names = _labelled(rows, table)
     person, contact, day = _ints(rows["person"]), _ints(rows["contact"]), _ints(rows["day"])
-    minute = np.maximum(_minutes(rows[f"{table}_datetime"]), 0)
+    minute = np.maximum(minutes_of_day(rows[f"{table}_datetime"]), 0).astype(np.int32)
     moment = (_ints(rows["own_day"]) - day) * DAY + minute
     opening = _look_up(contacts, person, contact)
     moment = np.where(contact >= 0, np.maximum(moment - np.maximum(opening, 0), 0), minute)
@@ -326,6 +326,11 @@ def chances(*columns: np.ndarray) -> np.ndarray:
     return state
 
 
+def thousandths(value: Doubles) -> Int64s:
+    """Whole thousandths of values, for ``chances``; those beyond 4.5e15 count as that."""
+    return (np.clip(value, -(2.0**52), 2.0**52) * 1000).astype(np.int64)
+
+
 @njit(cache=True, nogil=True)
 def _mix(state, words):
     for i in range(state.size):
@@ -339,12 +344,6 @@ def _runs(*columns: np.ndarray) -> tuple[Int64s, Int64s]:
         begins[1:] |= column[1:] != column[:-1]
     start = np.flatnonzero(begins)
     return start, np.append(start[1:], len(begins))[: len(start)]
-
-
-def _minutes(column: pa.ChunkedArray) -> Int32s:
-    """The minute of the day; -1 where it is missing."""
-    told = pc.fill_null(pc.cast(column, pa.timestamp("us")).cast(pa.int64()), -1).to_numpy()
-    return np.where(told == -1, -1, told // 60_000_000 % DAY).astype(np.int32)
 
 
 def _ints(column: pa.ChunkedArray) -> Int32s:

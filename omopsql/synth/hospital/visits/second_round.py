@@ -12,7 +12,7 @@ from omopsql.udfs import visits as kernel
 from ..counting import hashed_records, put_represented
 from ..lives import Int64s
 from ..plan import TABLE_NUMBERS, TABLES, Items, Plan
-from ..reading import Site
+from ..reading import Site, minutes_of_day
 from ..sums import Sums, group_starts
 from .statistics import (
     DETAIL,
@@ -40,7 +40,6 @@ from .statistics import (
 from .stays import Stays, day_of, stay_days, whole
 
 _WHOLE = -1  # the length of a detail that lasts until the visit's end
-_MINUTE = 60_000_000  # microseconds
 
 
 def sums(site: Site, plan: Plan) -> Sums:
@@ -70,7 +69,7 @@ def _put_visits(sums: Sums, site: Site, items: Items, rows: pa.Table) -> None:
     horizon = np.maximum(limit - day, 0)
     band = bands(horizon)
     reached = (days >= horizon).astype(np.int64)
-    begin, finish = _minute(rows["visit_start_datetime"]), _minute(rows["visit_end_datetime"])
+    begin, finish = minutes_of_day(rows["visit_start_datetime"]), minutes_of_day(rows["visit_end_datetime"])
     told = pc.is_valid(rows["preceding_visit_occurrence_id"]).to_numpy().astype(np.int64)
     hashes = hashed_records(site.people, person, day, days, concept, begin, finish, told)
     every = np.ones(len(person), np.bool_)
@@ -165,7 +164,7 @@ def _put_detail_counts(sums: Sums, site: Site, visits: pa.Table, stays: Stays, p
     """Count how many of the details (``place`` is the visit of each) a visit has."""
     person, contact, day = (whole(visits[name]) for name in ("person", "contact", "day"))
     own = stays.found(person, contact)
-    count = np.bincount(place, minlength=int(own.max(initial=-1)) + 1)[own]
+    count = np.append(np.bincount(place, minlength=int(own.max(initial=-1)) + 1), 0)[own]  # the last one: of no visit
     concept = stays.concepts(own)
     hashes = hashed_records(site.people, person, day, count, concept)
     _put(sums, DETAILS, person, hashes, own >= 0, [concept], [np.minimum(count, MOST_DETAILS)])
@@ -183,10 +182,3 @@ def _put(
     """Count one of the ``kept`` records of each person and ``given``, chosen by its hash, by ``given`` and ``cell``."""
     told = [column[kept] for column in cell]
     put_represented(sums, statistic, person[kept], hashes[kept], [column[kept] for column in given], *told)
-
-
-def _minute(column: pa.ChunkedArray) -> Int64s:
-    """The minute of the day, -1 where it is missing."""
-    microseconds = column.cast(pa.timestamp("us")).cast(pa.int64())
-    known = pc.is_valid(microseconds).to_numpy()
-    return np.where(known, pc.fill_null(microseconds, 0).to_numpy() // _MINUTE % 1440, -1)
