@@ -83,6 +83,15 @@ def test_rows_have_the_columns_and_types_of_the_source(con):
     assert (made.columns, made.types) == (source.columns, source.types)
 
 
+def test_what_cannot_be_learned_comes_back_empty(con):
+    """A table without a column to learn, and keys that noise may take for numbers in a text."""
+    con.execute("CREATE TABLE nested AS SELECT MAP {'k': i} AS only FROM range(40) AS r (i)")
+    con.execute("CREATE TABLE keys AS SELECT uuid() AS patient_id, i % 3 AS ward FROM range(40) AS r (i)")
+    assert con.execute("FROM omopsql.synthesize('nested', 3, epsilon := 2.0)").fetchall() == [(None,)] * 3
+    for seed in range(5):
+        assert len(con.execute(f"FROM omopsql.synthesize('keys', 20, seed := {seed}, epsilon := 0.5)").fetchall()) == 20
+
+
 def test_a_strong_link_survives():
     con = omopsql.connect()
     con.execute(

@@ -286,6 +286,48 @@ def test_nothing_but_one_column_or_none_to_learn(con):
     assert rows(con, "FROM omopsql.synthesize('blank', 2)") == [(None, None), (None, None)]
 
 
+ENDS = {
+    "tiny": "(127 - i % 5)::TINYINT",
+    "least_tiny": "(i % 5 - 128)::TINYINT",
+    "int": "(2147483647 - i % 60)::INTEGER",
+    "big": "9223372036854775807 - i % 60",
+    "least_big": "i % 60 - 9223372036854775807",
+    "big_unsigned": "'18446744073709551615'::UBIGINT - (i % 60)::UBIGINT",
+    "huge": "'170141183460469231731687303715884105727'::HUGEINT - (i % 60)::HUGEINT",
+    "huge_unsigned": "'340282366920938463463374607431768211455'::UHUGEINT - (i % 60)::UHUGEINT",
+    "money": "'9999999999999999.99'::DECIMAL(18, 2) - (i % 3)::DECIMAL(18, 2)",
+    "least_money": "(i % 3)::DECIMAL(18, 2) - '9999999999999999.99'::DECIMAL(18, 2)",
+    "float": "'3.4028234e38'::FLOAT * (1 - i % 60 / 1e7)::FLOAT",
+    "least_float": "'-3.4028234e38'::FLOAT * (1 - i % 60 / 1e7)::FLOAT",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_numbers_at_the_ends_of_their_types(con, method):
+    """The double next to the largest BIGINT is none: what is drawn there is the largest that is one."""
+    columns = ", ".join(f"{sql} AS {name}" for name, sql in ENDS.items())
+    con.execute(f"CREATE TABLE ends AS SELECT {columns} FROM range(300) AS r (i)")
+    con.execute(f"CREATE TABLE m AS FROM omopsql.copula_fit('ends', method := '{method}')")
+    con.execute("CREATE TABLE made AS FROM omopsql.copula_sample('m', 500)")
+    assert rows(con, "DESCRIBE made") == rows(con, "DESCRIBE ends")
+    apart = ", ".join(
+        f"bool_and(abs({name}::DOUBLE - 127 * {sign}) < 10)" for name, sign in (("tiny", 1), ("least_tiny", -1))
+    )
+    assert rows(con, f"SELECT {apart}, bool_and(big > 9e18), bool_and(least_money < -9e15) FROM made") == [(True,) * 4]
+
+
+def test_numbers_in_an_enum_are_learned_as_they_are(con):
+    """Labels that look like numbers come back in the column's own type, whatever the kind."""
+    con.execute("CREATE TYPE dose AS ENUM ('1', '2.5', '10', 'none')")
+    con.execute(
+        "CREATE TABLE doses AS SELECT (['1', '2.5', '10', 'none'][1 + i % 4])::dose AS dose, i FROM range(400) r (i)"
+    )
+    for kind in ("number", "category"):
+        con.execute(f"CREATE OR REPLACE TABLE m AS FROM omopsql.copula_fit('doses', columns := {{'dose': '{kind}'}})")
+        told = con.execute("SELECT DISTINCT dose::VARCHAR FROM omopsql.copula_sample('m', 300) ORDER BY 1").fetchall()
+        assert {dose for (dose,) in told} <= {"1", "2.5", "10", "none"}
+
+
 def test_fifty_columns(con):
     columns = ", ".join(f"(hash(i, {j}) % {j + 2})::INTEGER AS c{j}" for j in range(50))
     con.execute(f"CREATE TABLE wide AS SELECT {columns} FROM range(500) AS r (i)")

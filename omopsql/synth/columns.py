@@ -65,6 +65,27 @@ def is_integer(sql_type: str) -> bool:
     return bool(_INTEGERS.match(sql_type.upper()))
 
 
+def bounds(sql_type: str) -> tuple[float, float]:
+    """The least and the largest number on a double's grid that a DuckDB type holds: rounding up must not leave it."""
+    base = sql_type.upper()
+    if base in _BITS:
+        signed, bits = _BITS[base]
+        return (-(2.0**bits) if signed else 0.0), math.nextafter(2.0**bits, 0.0)
+    if base == "FLOAT":
+        return -_LARGEST_FLOAT, _LARGEST_FLOAT
+    if decimal := _DECIMAL.match(base):
+        digits, scale = (int(part) for part in decimal.groups())
+        beyond = 10.0 ** (digits - scale)
+        largest = min(beyond - 10.0**-scale, math.nextafter(beyond, 0.0))
+        return -largest, largest
+    return -math.inf, math.inf
+
+
+_BITS = {"BIGINT": (True, 63), "UBIGINT": (False, 64), "HUGEINT": (True, 127), "UHUGEINT": (False, 128)}
+_LARGEST_FLOAT = (2.0 - 2.0**-23) * 2.0**127
+_DECIMAL = re.compile(r"^DECIMAL\((\d+), ?(\d+)\)$")
+
+
 def ibis_type(sql_type: str) -> ibis_types.DataType:
     """The Ibis type under which a column is read."""
     base = sql_type.upper()
@@ -121,10 +142,8 @@ def number_sql(column: Column, value: str) -> str:
     """Write the SQL that turns a sampled number (the SQL ``value``) back into the column's type."""
     base = column.type.upper()
     if column.kind == NUMBER_TEXT:
-        if column.decimals < 0:
-            return f"CAST({_date_sql(value)} AS VARCHAR)"
-        padded = f"format('{{:.{column.decimals}f}}', {value})"
-        return f"regexp_replace({padded}, '\\.?0+$', '')" if column.trimmed else padded
+        text = _number_text_sql(column, value)
+        return text if base == "VARCHAR" else f"TRY_CAST({text} AS {column.type})"
     if base == "DOUBLE":
         return value
     if base == "DATE":
@@ -136,6 +155,13 @@ def number_sql(column: Column, value: str) -> str:
     if base.startswith("TIMESTAMP"):
         return f"CAST({_timestamp_sql(value)} AS {base})"
     return f"CAST({value} AS {base})"
+
+
+def _number_text_sql(column: Column, value: str) -> str:
+    if column.decimals < 0:
+        return f"CAST({_date_sql(value)} AS VARCHAR)"
+    padded = f"format('{{:.{column.decimals}f}}', {value})"
+    return f"regexp_replace({padded}, '\\.?0+$', '')" if column.trimmed else padded
 
 
 def _date_sql(value: str) -> str:

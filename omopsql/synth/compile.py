@@ -12,7 +12,7 @@ from omopsql.udfs import layout
 from omopsql.udfs.flat import fill_table
 
 from .arrays import Arrays
-from .columns import CATEGORY, NUMBER
+from .columns import CATEGORY, NUMBER, bounds
 from .copula import compile_copula
 from .margins import Margin
 from .model import Model
@@ -39,14 +39,16 @@ def number_values(margin: Margin) -> np.ndarray:
     """Scale, firsts and spans of the number cells, as ``value_in_cell`` reads them."""
     unit = margin.column.unit
     scale = round(1.0 / unit) if unit > 0 else 0.0
+    within = bounds(margin.column.type)
+    low, high = np.clip(margin.low, *within), np.clip(margin.high, *within)
     if scale:
-        first = np.ceil(margin.low * scale - 1e-6)
-        last = np.where(margin.high > margin.low, np.ceil(margin.high * scale - 1e-6) - 1.0, first)
-        exact = np.rint(margin.low * scale)
-        first = np.where(margin.high > margin.low, first, exact)
-        span = np.maximum(np.where(margin.high > margin.low, last - first + 1.0, 1.0), 1.0)
+        first = np.ceil(low * scale - 1e-6)
+        last = np.where(high > low, np.ceil(high * scale - 1e-6) - 1.0, first)
+        exact = np.rint(low * scale)
+        first = np.where(high > low, first, exact)
+        span = np.maximum(np.where(high > low, last - first + 1.0, 1.0), 1.0)
         return np.concatenate([[scale], first, span])
-    return np.concatenate([[0.0], margin.low, margin.high - margin.low])
+    return np.concatenate([[0.0], low, high - low])
 
 
 _METHODS: dict[str, tuple[int, Callable[[Model, Arrays, dict[int, int]], int]]] = {

@@ -31,6 +31,8 @@ def encode(cursor: duckdb.DuckDBPyConnection, types: dict[str, str], margins: li
     temporary file, so memory stays bounded.
     """
     learned = [margin for margin in margins if margin.column.kind in c.LEARNED]
+    if not learned:
+        return np.empty((0, rows), np.int32)
     cells = _room(len(learned), rows)
     start = 0
     for batch in _batches(cursor, types, learned):
