@@ -25,11 +25,13 @@ from .stays import BANDS, GROUPS, Records, Runs
 from .structure import SUMMARIES, Structure, near
 
 _TRIAL_STAYS = 2400
-_LAST_TRIAL_STAYS = 12000
+_LAST_TRIAL_STAYS = 24000
 _VALUES_A_STAY, _FEWEST_STAYS, _ASKED_STAYS = 450, 160, 1000  # with more values, fewer stays are tried
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
-_STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25)  # how much of what is missed each trial mends
+_STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25, 0.4)  # how much of what is missed each trial mends
+_WIDER_TRIAL = 2  # the last of them takes so many times the stays
+_HASTE = 4.0  # how a miss of 1 at the long lag moves the logarithm of a path's half-life
 _PASSES = 3
 _FULL = 0.95  # share of a path that is not noise, above which more of it changes little
 _LONG = 0.3  # of the variance at the short lag, that at the long one says something from here on
@@ -332,7 +334,7 @@ def _reaches(structure: Structure, stays: int) -> Int64s:
 def _tuned(model: StayModel, sums: Sums) -> StayModel:
     """Fit what has no formula by trial: levels to values, and how fast a path forgets.
 
-    Each trial draws other stays, and counts the less the later it comes, so that chance cancels out.
+    Each trial draws other stays. The later ones mend less, or draw more of them, so that chance cancels out.
     """
     structure = model.structure
     lags, company = _lag_target(structure, sums), residual_correlation(structure, sums)
@@ -342,7 +344,8 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
     tried = _tried(model)
     for turn, stride in enumerate(_STRIDES):
-        sketch = trial(model, int(_TRIAL_STAYS * tried), _TRIAL_SEED + turn)
+        stays = _TRIAL_STAYS * (_WIDER_TRIAL if turn == len(_STRIDES) - 1 else 1)
+        sketch = trial(model, int(stays * tried), _TRIAL_SEED + turn)
         model = fitted(model, weights, sums, sketch, 1)
         reached = Sums()
         value = sketch.values(_TRIAL_SEED, model.ends, model.outlets)
@@ -429,7 +432,7 @@ def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> t
     short = np.nan_to_num(short)
     free = ~np.isnan(long) & (paths.share < _FULL)  # else the short lag has to decide alone
     drive = np.clip(np.where(free, long, short), -0.2, 0.2)
-    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _STRIDES[0] * 3.0 * drive), 0.2, 60.0)
+    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _STRIDES[0] * _HASTE * drive), 0.2, 60.0)
     share = np.clip(paths.share + stride / _STRIDES[0] * 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
     return 0.5 ** (1.0 / half), share
 
