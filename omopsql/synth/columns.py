@@ -99,6 +99,8 @@ def ibis_type(sql_type: str) -> ibis_types.DataType:
         return ibis_types.timestamp
     if base == "FLOAT":
         return ibis_types.float32
+    if base in ("HUGEINT", "UHUGEINT"):  # not a double, so that DuckDB makes one: Arrow has no such integers
+        return ibis_types.Decimal(38, 0)
     return ibis_types.string if first_kind(sql_type) == CATEGORY else ibis_types.float64
 
 
