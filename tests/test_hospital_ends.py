@@ -12,8 +12,7 @@ from omopsql.synth.hospital.sums import Sums
 from omopsql.synth.hospital.values.ends import ends_of, no_ends
 from omopsql.synth.hospital.values.source import Contacts, Numbers, Series, at_moments, intensive
 from omopsql.synth.hospital.values.structure import Structure
-from omopsql.udfs import trajectory
-from omopsql.udfs.trajectory import Outlets
+from omopsql.udfs.outlets import Outlets, fill_ends
 
 STAYS, LONG, HASH = 4000, 40, 7
 STRUCTURE = cast(Structure, SimpleNamespace(hashes=np.array([HASH])))
@@ -30,7 +29,7 @@ def test_ends_are_brought_to_their_places_and_mean_and_spread_stay():
     begins, series, level = drawn()
     ends = no_ends(STRUCTURE)
     brought = level.copy()
-    trajectory.fill_ends(ends._replace(raised=ends.raised + 0.5), begins, series, brought)
+    fill_ends(ends._replace(raised=ends.raised + 0.5), begins, series, brought)
     before, after = level.reshape(STAYS, LONG), brought.reshape(STAYS, LONG)
     assert after.max(axis=1) == pytest.approx(before.max(axis=1) + 0.5)
     assert after.min(axis=1) == pytest.approx(before.min(axis=1))
@@ -43,7 +42,7 @@ def test_short_runs_stay_as_they_are():
     begins, series, level = drawn(records=3)
     ends = no_ends(STRUCTURE)
     brought = level.copy()
-    trajectory.fill_ends(ends._replace(raised=ends.raised + 0.5), begins, series, brought)
+    fill_ends(ends._replace(raised=ends.raised + 0.5), begins, series, brought)
     assert brought.tolist() == level.tolist()
 
 
@@ -59,7 +58,7 @@ def test_the_highest_fall_into_values_as_often_as_in_the_source():
     told = Sums()
     told.put("values.highest", [[HASH, 42, 50], [HASH, 51, 54], [HASH, 55, 59]], [700, 200, 100])
     ends = ends_of(STRUCTURE, told, outlets, begins, series, level)
-    trajectory.fill_ends(ends, begins, series, level)
+    fill_ends(ends, begins, series, level)
     highest = np.searchsorted(upto, level.reshape(STAYS, LONG).max(axis=1), "right")
     shares = [np.mean((highest >= low) & (highest <= high)) for low, high in ((42, 50), (51, 54), (55, 59))]
     assert shares == pytest.approx([0.7, 0.2, 0.1], abs=0.03)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from omopsql.synth.hospital.values.grid import decimals, value_bins, value_edges
 from omopsql.synth.hospital.values.histograms import tilts
-from omopsql.udfs import trajectory
+from omopsql.udfs import moments, outlets, trajectory
+from omopsql.udfs.histograms import Bins, draw_place, tilted
 from omopsql.udfs.normal import norm_cdf, norm_ppf
-from omopsql.udfs.trajectory import Bins, tilted
 
 EVEN = np.linspace(0.0005, 0.9995, 1000)
 
@@ -27,7 +27,7 @@ def bins_of(low: list[int], high: list[int], n: list[int]) -> Bins:
 
 def test_a_histogram_is_drawn_as_often_as_it_was_counted():
     bins = bins_of([0, 5, 6], [4, 5, 20], [30, 50, 20])
-    drawn = np.array([trajectory._draw(bins, 0, u) for u in EVEN])
+    drawn = np.array([draw_place(bins, 0, u) for u in EVEN])
     assert [(drawn < 5).sum(), ((drawn >= 5) & (drawn < 6)).sum(), (drawn >= 6).sum()] == pytest.approx(
         [300, 500, 200], abs=2
     )
@@ -37,7 +37,7 @@ def test_a_histogram_is_drawn_as_often_as_it_was_counted():
 
 def test_the_ends_of_a_histogram_thin_out():
     bins = bins_of([0, 10, 20], [9, 19, 119], [50, 50, 50])
-    drawn = np.array([trajectory._draw(bins, 0, u) for u in EVEN])
+    drawn = np.array([draw_place(bins, 0, u) for u in EVEN])
     outer = drawn[drawn >= 20]
     assert (outer < 70).sum() > 1.5 * (outer >= 70).sum()
 
@@ -62,16 +62,16 @@ def test_value_bins_keep_the_order_and_hold_their_value(values):
 def test_a_value_of_three_digits_comes_back_exactly(value):
     told = np.array([value])
     code, scale = int(value_bins(told)[0]), 10.0 ** decimals(told)[0]
-    assert trajectory._number(code, 0.5, scale) == pytest.approx(value, abs=1e-9)
+    assert outlets.number_of(code, 0.5, scale) == pytest.approx(value, abs=1e-9)
 
 
 def test_moments_are_brought_to_the_wanted_number_in_order():
     minute = np.zeros(20, np.int64)
     minute[:3] = [10, 500, 1000]
-    trajectory._fit_in(minute, 3, 9, 2880, np.uint64(7))
+    moments._fit_in(minute, 3, 9, 2880, np.uint64(7))
     assert (np.diff(minute[:9]) >= 0).all()
     assert {10, 500, 1000} <= set(minute[:9].tolist())
-    trajectory._fit_in(minute, 9, 2, 2880, np.uint64(7))
+    moments._fit_in(minute, 9, 2, 2880, np.uint64(7))
     assert minute[0] <= minute[1]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from omopsql.udfs import trajectory
+from omopsql.udfs.sparse import fill_sparse
 
 from ..lives import Doubles, Events, Int32s, Int64s, People, Values, Visits, offsets_of, owners
 from ..plan import PERSONS, Plan
@@ -318,7 +319,7 @@ def _of_events(model: ValuesModel, events: Events, seed: int, numbers: Int64s) -
     few = model.sparse
     series, value = np.full(len(events), -1, np.int32), np.full(len(events), np.nan)
     if len(few.hashes) and len(events):
-        trajectory.fill_sparse(
+        fill_sparse(
             few.first,
             few.upto,
             few.outlets,

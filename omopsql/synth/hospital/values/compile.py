@@ -8,7 +8,10 @@ import numpy as np
 
 from omopsql.synth.correlation import nearest_correlation
 from omopsql.udfs import trajectory
-from omopsql.udfs.trajectory import Bins, Counts, Ends, Outlets, Paths, Times
+from omopsql.udfs.histograms import Bins
+from omopsql.udfs.moments import Times
+from omopsql.udfs.outlets import Ends, Outlets, fill_ends, fill_outlets
+from omopsql.udfs.trajectory import Counts, Paths
 
 from ..lives import Doubles, Int32s, Int64s
 from ..sums import Sums
@@ -24,13 +27,13 @@ from .source import DAY
 from .stays import BANDS, GROUPS, Records, Runs
 from .structure import SUMMARIES, Structure, near
 
-_TRIAL_STAYS = 2400
-_LAST_TRIAL_STAYS = 24000
+_TRIAL_STAYS, _LAST_TRIAL_STAYS = 2400, 24000
+# of each trial before the last: times the usual stays, and how much of what is missed it mends
+_TRIALS = ((1, 0.7), (1, 0.7), (1, 0.5), (1, 0.35), (1, 0.25), (2, 0.4))
+_BOLDEST = max(stride for _, stride in _TRIALS)
 _VALUES_A_STAY, _FEWEST_STAYS, _ASKED_STAYS = 450, 160, 1000  # with more values, fewer stays are tried
 _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
-_STRIDES = (0.7, 0.7, 0.5, 0.35, 0.25, 0.4)  # how much of what is missed each trial mends
-_WIDER_TRIAL = 2  # the last of them takes so many times the stays
 _HASTE = 4.0  # how a miss of 1 at the long lag moves the logarithm of a path's half-life
 _PASSES = 3
 _FULL = 0.95  # share of a path that is not noise, above which more of it changes little
@@ -261,13 +264,13 @@ class Sketch:
         """The value of each record."""
         value = np.empty(len(self.level))
         level = self.brought(ends)
-        trajectory.fill_outlets(outlets, seed, self.numbers, self.ordinals, self.begins, self.series, level, value)
+        fill_outlets(outlets, seed, self.numbers, self.ordinals, self.begins, self.series, level, value)
         return value
 
     def brought(self, ends: Ends) -> Doubles:
         """The levels with the ends of each run where they belong."""
         level = self.level.copy()
-        trajectory.fill_ends(ends, self.begins, self.series, level)
+        fill_ends(ends, self.begins, self.series, level)
         return level
 
     @property
@@ -343,9 +346,8 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     latent = model.counts.factor @ model.counts.factor.T
     changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
     tried = _tried(model)
-    for turn, stride in enumerate(_STRIDES):
-        stays = _TRIAL_STAYS * (_WIDER_TRIAL if turn == len(_STRIDES) - 1 else 1)
-        sketch = trial(model, int(stays * tried), _TRIAL_SEED + turn)
+    for turn, (times, stride) in enumerate(_TRIALS):
+        sketch = trial(model, int(times * _TRIAL_STAYS * tried), _TRIAL_SEED + turn)
         model = fitted(model, weights, sums, sketch, 1)
         reached = Sums()
         value = sketch.values(_TRIAL_SEED, model.ends, model.outlets)
@@ -377,7 +379,7 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
                 noise=noise,
             ),
         )
-    last = trial(model, int(_LAST_TRIAL_STAYS * tried), _TRIAL_SEED + len(_STRIDES))
+    last = trial(model, int(_LAST_TRIAL_STAYS * tried), _TRIAL_SEED + len(_TRIALS))
     return fitted(model, weights, sums, last, _PASSES)
 
 
@@ -432,8 +434,8 @@ def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> t
     short = np.nan_to_num(short)
     free = ~np.isnan(long) & (paths.share < _FULL)  # else the short lag has to decide alone
     drive = np.clip(np.where(free, long, short), -0.2, 0.2)
-    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _STRIDES[0] * _HASTE * drive), 0.2, 60.0)
-    share = np.clip(paths.share + stride / _STRIDES[0] * 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
+    half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _BOLDEST * _HASTE * drive), 0.2, 60.0)
+    share = np.clip(paths.share + stride / _BOLDEST * 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
     return 0.5 ** (1.0 / half), share
 
 

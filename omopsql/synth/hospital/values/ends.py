@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from omopsql.udfs.trajectory import Ends, Outlets
+from omopsql.udfs.outlets import Ends, Outlets
 
 from ..lives import Doubles, Int32s, Int64s
 from ..sums import Sums

@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from omopsql.udfs import trajectory
-from omopsql.udfs.trajectory import Bins, Counts
+from omopsql.udfs.histograms import Bins
+from omopsql.udfs.trajectory import Counts
 
 from ..lives import Doubles, Int64s
 from ..sums import Sums

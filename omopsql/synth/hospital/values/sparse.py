@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from omopsql.synth.correlation import nearest_correlation
-from omopsql.udfs.trajectory import Outlets
+from omopsql.udfs.outlets import Outlets
 
 from ..lives import Doubles, Int64s
 from ..plan import Plan

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from omopsql.udfs import trajectory
+from omopsql.udfs.ways import fill_ways
 
 from ..lives import Doubles, Int32s, Int64s
 from ..sums import Sums
@@ -98,9 +98,7 @@ class Ways:
     def drawn(self, seed: int, numbers: Int64s, person: Int64s, series: Int64s) -> Int32s:
         """Draw the way of each value; values stand in the order of person, series and time."""
         way = np.zeros(len(series), np.int32)
-        trajectory.fill_ways(
-            self.hashes, self.first, self.opening, self.start, self.following, seed, numbers, person, series, way
-        )
+        fill_ways(self.hashes, self.first, self.opening, self.start, self.following, seed, numbers, person, series, way)
         return way
 
     @cached_property

@@ -1,0 +1,56 @@
+"""Values outside of stays, a level for each person and what moves from day to day."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .histograms import row_of, tilted
+from .normal import norm_cdf
+from .outlets import number_of
+from .stream import normal, start, uniform
+from .trajectory import LAYER, correlated
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_sparse(first, upto, outlets, share, factor, seed, numbers, offsets, item, day, series, value):
+    """Give the events of items with series their series and value: a person's level, and what moves from day to day.
+
+    A person keeps to one series of an item.
+    """
+    width, joined = share.size, factor.shape[0]
+    plain, level, moved = np.empty(width), np.empty(width), np.empty(width)
+    for person in range(numbers.size):
+        state = start(seed, numbers[person], LAYER - 1)
+        state = state ^ np.uint64(0x5DEECE66D)
+        state, choice = uniform(state)
+        for k in range(width):
+            state, plain[k] = normal(state)
+        for k in range(width):
+            level[k] = correlated(factor, plain, k)
+        last = -1
+        for event in range(offsets[person], offsets[person + 1]):
+            begin, end = first[item[event]], first[item[event] + 1]
+            if begin == end:
+                continue
+            if day[event] != last:
+                last = day[event]
+                for k in range(joined):
+                    state, plain[k] = normal(state)
+                for k in range(joined):
+                    moved[k] = correlated(factor, plain, k)
+            one = row_of(upto, begin, end, choice)
+            if one >= joined:
+                state, moved[one] = normal(state)
+            z = math.sqrt(share[one]) * level[one] + math.sqrt(1.0 - share[one]) * moved[one]
+            low, high = outlets.starts[one], outlets.starts[one + 1]
+            if low == high:
+                continue
+            p = norm_cdf(z)
+            row = row_of(outlets.upto, low, high, p)
+            below_ = outlets.upto[row - 1] if row > low else 0.0
+            inside = min(max((p - below_) / max(outlets.upto[row] - below_, 1e-12), 0.0), 0.999999)
+            place = outlets.first[row] + tilted(inside, outlets.tilt[row]) * outlets.size[row]
+            code = math.floor(place)
+            series[event] = one
+            value[event] = number_of(code, place - code, outlets.scale[one])
