@@ -9,7 +9,8 @@ from .histograms import row_of, tilted
 from .normal import norm_cdf
 from .outlets import number_of
 from .stream import normal, start, uniform
-from .trajectory import LAYER, correlated
+from .trajectory import LAYER
+from .walk import correlated
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

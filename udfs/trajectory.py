@@ -1,9 +1,9 @@
 """Measurements of a stay: how many of each series, when, and their values along correlated paths.
 
 A stay is described by normal numbers, correlated by a Cholesky factor: its statics (given), and for each series the
-count, mean, trend and spread of its values. Times follow gaps, or the moments of a parent series. Values follow a first
-order autoregression with correlated steps and noise; the path is then centred, freed of its trend and scaled, so that
-the levels have just the mean, trend and spread that were drawn.
+count, mean, trend and spread of its values. Times follow gaps, or the moments of a parent series. Values follow an
+autoregression with correlated steps and noise; the path is then centred, freed of its trend and scaled, so that the
+levels have just the mean, trend and spread that were drawn.
 """
 
 import math
@@ -17,11 +17,12 @@ from .histograms import draw_place, edge_of, normal_of
 from .moments import EDGES, fill_moments
 from .normal import norm_cdf, norm_ppf
 from .stream import normal, start, uniform
+from .walk import fill_walk
 
 STATICS = 3
 LAYER = 5 << 16  # two streams a stay
 _NONE = -500_000  # a difference of counts below it says: not measured
-_GROUPS = np.array([1, 2, 3, 9, 33], np.int64)
+_GROUPS = np.array([1, 2, 3, 5, 9, 33], np.int64)
 _CELLS = np.array([10, 13, 17, 22, 28, 34, 40, 44, 48, 52, 60, 70, 85, 110], np.int64)
 _ZONES = np.array([-0.5, 0.5])
 _SCORES, _TRENDS = 256.0, 128.0
@@ -60,6 +61,7 @@ class Paths(NamedTuple):
     entry: np.ndarray  # that of the first record
     keep: np.ndarray  # (series,): what remains of a deviation after an hour
     share: np.ndarray  # (series,): share of the variance that is kept, not noise
+    smooth: np.ndarray  # (series,): from 0, a path that forgets at once where it was going, to 1, one that keeps on
     steps: np.ndarray  # Cholesky factor of the steps (joined, joined)
     noise: np.ndarray  # Cholesky factor of the noise
 
@@ -112,50 +114,6 @@ def fill_counts(bins, counts, seed, numbers, ordinals, strata, given, normals, f
                 found[stay, one] = 0 if apart < _NONE else max(found[stay, parent] + apart, 1)
             elif counts.count[strata[stay], one] >= 0:
                 found[stay, one] = math.floor(draw_place(bins, counts.count[strata[stay], one], u))
-
-
-@njit(inline="always", nogil=True)
-def correlated(factor, plain, k):
-    """Row k of a Cholesky factor times ``plain``; series beyond the factor stand alone."""
-    if k >= factor.shape[0]:
-        return plain[k]
-    z = 0.0
-    for j in range(k + 1):
-        z += factor[k, j] * plain[j]
-    return z
-
-
-@borrowing
-def _walk(paths, minute, series, order, level, room, state):
-    """Fill ``level`` with the autoregressive path of each record, in the order of time."""
-    width = paths.keep.size
-    plain, held, noise = room
-    held[:] = 0.0
-    previous = 0
-    begin = 0
-    while begin < order.size:
-        moment = minute[order[begin]]
-        end = begin
-        while end < order.size and minute[order[end]] == moment:
-            end += 1
-        hours = (moment - previous) / _HOUR
-        for k in range(width):
-            state, plain[k] = normal(state)
-        for k in range(width):
-            kept = paths.keep[k] ** hours if begin > 0 else 0.0
-            held[k] = kept * held[k] + math.sqrt(1.0 - kept * kept) * correlated(paths.steps, plain, k)
-        previous = moment
-        top = 0
-        for i in range(begin, end):
-            top = max(top, series[order[i]])
-        for k in range(top + 1):
-            state, noise[k] = normal(state)
-        for i in range(begin, end):
-            k = series[order[i]]
-            own = correlated(paths.noise, noise, k)
-            level[order[i]] = math.sqrt(paths.share[k]) * held[k] + math.sqrt(1.0 - paths.share[k]) * own
-        begin = end
-    return state
 
 
 @njit(inline="always", nogil=True)
@@ -267,7 +225,7 @@ def fill_values(
     described, own = np.empty(4), np.empty(width + 1, np.int64)
     most = counts.max() if counts.size else 0
     room = np.empty(2 * most + 8, np.int64), np.empty(2 * most + 8, np.int64)
-    steps = np.empty(paths.keep.size), np.empty(paths.keep.size), np.empty(paths.keep.size)
+    steps = np.empty((5, paths.keep.size))
     for stay in range(numbers.size):
         state = start(seed, numbers[stay], LAYER + 2 * ordinals[stay] + 1)
         begin, end = begins[stay], begins[stay + 1]
@@ -276,7 +234,7 @@ def fill_values(
             own[k + 1] = own[k] + counts[stay, k]
         state = fill_moments(bins, times, counts[stay], reach[stay], own, series, minute, room, state)
         order = np.argsort(minute[begin:end], kind="mergesort")
-        state = _walk(paths, minute[begin:end], series[begin:end], order, level[begin:end], steps, state)
+        state = fill_walk(paths, minute[begin:end], series[begin:end], order, level[begin:end], steps, state)
         state = _levels(bins, paths, strata[stay], normals[stay], own, minute, level, described, state)
 
 

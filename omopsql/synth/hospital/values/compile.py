@@ -36,7 +36,9 @@ _COPRIME = 1_000_003
 _TRIAL_SEED = 20120101
 _HASTE = 4.0  # how a miss of 1 at the long lag moves the logarithm of a path's half-life
 _PASSES = 3
-_FULL = 0.95  # share of a path that is not noise, above which more of it changes little
+_FULL = 0.999  # most of a path that is not noise; above it, it becomes smooth
+_HELD = 1.0 + _FULL  # both at most
+_STEADY_PACE, _SMOOTH_PACE = 1.5, 8.0  # how a miss of 1 at the short lag moves them
 _LONG = 0.3  # of the variance at the short lag, that at the long one says something from here on
 _GAINS = (0.7, 1.4)  # of spreads
 _STEP, _FAR, _WIDER = 0.5, 2.0, 1.5  # of the normal numbers of means
@@ -159,6 +161,7 @@ def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Pa
         Histograms.released(sums, f"values.scored_{name}", width)
         for name, width in (("mean", 2), ("trend", 3), ("spread", 2))
     )
+    trend = replace(trend, bounded=True)
     mean_of = mean.table((len(hashes), 2), lambda k, steady: [(hashes[k], steady), (hashes[k], 1 - steady)], _SOME)
     trend_of = trend.table(
         (len(hashes), GROUPS, ZONES),
@@ -174,7 +177,7 @@ def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Pa
         )
         shapes[name] = shelf.put(histograms, table)
     keep = np.full(len(hashes), 0.8)
-    steps, noise = _factors(residual_correlation(structure, sums), keep)
+    steps, noise = _factors(residual_correlation(structure, sums), keep, np.zeros(len(hashes)))
     return Paths(
         level=where.level,
         scale=where.scale,
@@ -190,6 +193,7 @@ def _paths(structure: Structure, sums: Sums, shelf: _Shelf, where: Shifts) -> Pa
         entry=shapes["entry"],
         keep=keep,
         share=np.full(len(hashes), 0.7),
+        smooth=np.zeros(len(hashes)),
         steps=steps,
         noise=noise,
     )
@@ -228,12 +232,19 @@ def _residuals(structure: Structure, sums: Sums) -> tuple[Doubles, Doubles]:
     return told[0] / squares, squares
 
 
-def _factors(r: Doubles, keep: Doubles) -> tuple[Doubles, Doubles]:
-    """Cholesky factors of steps and noise: paths then correlate by ``r``, though they forget at different pace."""
+def _factors(r: Doubles, keep: Doubles, smooth: Doubles) -> tuple[Doubles, Doubles]:
+    """Cholesky factors of steps and noise: paths then correlate by ``r``, though they forget at different pace.
+
+    A path and one that follows another correlate less than their steps do.
+    """
     joined = len(r)
     own = keep[:joined]
     pace = np.sqrt(np.outer(1 - own**2, 1 - own**2)) / (1 - np.outer(own, own))
-    steps = np.clip(r / np.maximum(pace, 0.4), -0.98, 0.98)
+    parts = np.stack([1.0 - smooth[:joined], smooth[:joined]])
+    within = np.array([[1.0, np.sqrt(0.5)], [np.sqrt(0.5), 1.0]])
+    together = parts.T @ within @ parts
+    spread = np.sqrt(np.diag(together))
+    steps = np.clip(r / np.maximum(pace * together / np.outer(spread, spread), 0.4), -0.98, 0.98)
     np.fill_diagonal(steps, 1.0)
     noise = r.copy()
     np.fill_diagonal(noise, 1.0)
@@ -359,13 +370,13 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
         band_level, band_scale = _in_bands(model.paths, by_band, of_bands(structure, reached), stride)
         wider = np.where((unrest > 0) & (found > 0), unrest / np.where(found > 0, found, 1.0), 1.0)
         gain = np.clip(model.paths.gain * wider ** (0.5 * stride), *_GAINS)
-        keep, share = _nearer(model.paths, lags, _lag_target(structure, reached), stride)
+        keep, share, smooth = _nearer(model.paths, lags, _lag_target(structure, reached), stride)
         missing = stride * _missing(company, *_residuals(structure, reached))
         r = np.clip(r + missing, -0.98, 0.98)
         latent[np.ix_(changes, changes)] = np.clip(latent[np.ix_(changes, changes)] + missing, -0.98, 0.98)
         np.fill_diagonal(latent, 1.0)
         latent = nearest_correlation(latent)
-        steps, noise = _factors(r, keep)
+        steps, noise = _factors(r, keep, smooth)
         model = replace(
             model,
             counts=model.counts._replace(factor=np.linalg.cholesky(latent)),
@@ -375,6 +386,7 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
                 gain=gain,
                 keep=keep,
                 share=share,
+                smooth=smooth,
                 steps=steps,
                 noise=noise,
             ),
@@ -428,15 +440,21 @@ def _unrest(structure: Structure, sums: Sums) -> Doubles:
     return np.asarray(np.where(known, within / np.where(known, between, 1.0), 0.0))
 
 
-def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> tuple[Doubles, Doubles]:
-    """Move the half-life by the error at the long lag, the noise by that at the short one."""
+def _nearer(paths: Paths, target: Doubles, reached: Doubles, stride: float) -> tuple[Doubles, Doubles, Doubles]:
+    """Move the half-life by the error at the long lag, the noise by that at the short one.
+
+    Where no noise is left and values still follow each other more closely, the path becomes smooth.
+    """
     short, long = target - reached
     short = np.nan_to_num(short)
-    free = ~np.isnan(long) & (paths.share < _FULL)  # else the short lag has to decide alone
+    held = paths.share + paths.smooth
+    free = ~np.isnan(long) & (held < _HELD)  # else the short lag has to decide alone
     drive = np.clip(np.where(free, long, short), -0.2, 0.2)
     half = np.clip(np.log(0.5) / np.log(paths.keep) * np.exp(stride / _BOLDEST * _HASTE * drive), 0.2, 60.0)
-    share = np.clip(paths.share + stride / _BOLDEST * 0.9 * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, 0.999)
-    return 0.5 ** (1.0 / half), share
+    pace = np.where(held < _FULL, _STEADY_PACE, _SMOOTH_PACE)
+    held = np.clip(held + stride / _BOLDEST * pace * (short - np.where(free, 0.4 * drive, 0.0)), 0.02, _HELD)
+    share = np.minimum(held, _FULL)
+    return 0.5 ** (1.0 / half), share, held - share
 
 
 def _missing(target: Doubles, reached: Doubles, told: Doubles) -> Doubles:
@@ -489,7 +507,7 @@ def outlets_of(
             uptos.append(upto)
             firsts.append(first)
             sizes.append(size)
-            leans.append(tilts(np.array([0, len(held)]), first, values.high[begin:end], held))
+            leans.append(tilts(np.array([0, len(held)]), first, values.high[begin:end], held, False))
         starts.append(starts[-1] + (len(held) if len(held) and len(own) and held.sum() > 0 else 0))
         scales.append(scale)
     joined = [np.concatenate(part) if part else np.zeros(0) for part in (uptos, firsts, sizes, leans)]

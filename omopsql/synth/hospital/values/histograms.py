@@ -23,6 +23,7 @@ class Histograms:
     """Histograms: that of number h has its bins, from ``low`` to ``high``, at ``starts[h]`` to ``starts[h + 1]``.
 
     ``upto`` is the cumulative probability at the end of each bin, ``key`` (histograms, width) what each is about.
+    Those of a ``bounded`` scale need not get thin towards its ends, as those of a correlation.
     """
 
     key: Int64s
@@ -31,6 +32,7 @@ class Histograms:
     high: Int64s
     n: Int64s
     upto: Doubles
+    bounded: bool = False
 
     @classmethod
     def released(cls, sums: Sums, statistic: str, width: int) -> Histograms:
@@ -83,7 +85,7 @@ class Histograms:
     @cached_property
     def tilt(self) -> Doubles:
         """How the density changes inside each bin, from its neighbours': -1 falls to nothing, 1 rises from it."""
-        return np.asarray(tilts(self.starts, self.low, self.high, self.n.astype(np.float64)))
+        return np.asarray(tilts(self.starts, self.low, self.high, self.n.astype(np.float64), self.bounded))
 
     def table(self, shape: tuple[int, ...], keys: Callable[..., list[tuple[int, ...]]], enough: int) -> Int64s:
         """For each cell of a grid, the best histogram for the keys that ``keys`` names for it, in order of liking."""
@@ -94,8 +96,11 @@ class Histograms:
 
 
 @njit(cache=True, nogil=True)
-def tilts(starts, low, high, n):
-    """The tilt of each bin: towards the denser neighbour, and outwards falling at the ends of a histogram."""
+def tilts(starts, low, high, n, bounded):
+    """The tilt of each bin: towards the denser neighbour.
+
+    At the ends of a histogram it falls outwards; where the scale is ``bounded`` it goes on as from the neighbour inside.
+    """
     tilt = np.zeros(n.size)
     for histogram in range(starts.size - 1):
         begin, end = starts[histogram], starts[histogram + 1]
@@ -106,9 +111,13 @@ def tilts(starts, low, high, n):
             own = n[row] / width
             left = n[row - 1] / (high[row - 1] - low[row - 1] + 1) if row > begin else 0.0
             right = n[row + 1] / (high[row + 1] - low[row + 1] + 1) if row < end - 1 else 0.0
+            if bounded and row == begin:
+                left = max(2.0 * own - right, 0.0)
+            if bounded and row == end - 1:
+                right = max(2.0 * own - left, 0.0)
             rise, fall = min(left, 3.0 * own), min(right, 3.0 * own)
             tilt[row] = (fall - rise) / max(fall + rise + 2.0 * own, 1e-12)
-            if row == begin or row == end - 1:
+            if not bounded and (row == begin or row == end - 1):
                 tilt[row] = _END if row == begin else -_END
             if end - begin == 1:
                 tilt[row] = 0.0

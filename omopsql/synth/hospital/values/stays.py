@@ -15,7 +15,7 @@ from .grid import leveled
 
 COUNT_EDGES = np.array([1, 2, 3, 5, 9, 17, 33, 49, 65, 97], np.int64)
 BANDS = len(COUNT_EDGES)
-GROUP_EDGES = np.array([1, 2, 3, 9, 33], np.int64)  # summaries need more persons than times do
+GROUP_EDGES = np.array([1, 2, 3, 5, 9, 33], np.int64)  # summaries need more persons than times do
 GROUPS = len(GROUP_EDGES)
 _NOTHING = 1e-18
 
