@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from omopsql.synth.hospital.values.grid import decimals, value_bins, value_edges
 from omopsql.synth.hospital.values.histograms import tilts
+from omopsql.synth.hospital.values.stays import GROUPS
 from omopsql.udfs import moments, outlets, trajectory
 from omopsql.udfs.histograms import Bins, draw_place, tilted
 from omopsql.udfs.normal import norm_cdf, norm_ppf
@@ -18,10 +19,10 @@ from omopsql.udfs.normal import norm_cdf, norm_ppf
 EVEN = np.linspace(0.0005, 0.9995, 1000)
 
 
-def bins_of(low: list[int], high: list[int], n: list[int]) -> Bins:
+def bins_of(low: list[int], high: list[int], n: list[int], bounded: bool = False) -> Bins:
     starts = np.array([0, len(n)], np.int64)
     low_, high_, persons = (np.array(column, np.int64) for column in (low, high, n))
-    tilt = tilts(starts, low_, high_, persons.astype(float))
+    tilt = tilts(starts, low_, high_, persons.astype(float), bounded)
     return Bins(starts, low_, high_, np.cumsum(persons) / persons.sum(), tilt)
 
 
@@ -40,6 +41,15 @@ def test_the_ends_of_a_histogram_thin_out():
     drawn = np.array([draw_place(bins, 0, u) for u in EVEN])
     outer = drawn[drawn >= 20]
     assert (outer < 70).sum() > 1.5 * (outer >= 70).sum()
+
+
+def test_a_bounded_scale_goes_on_to_its_ends_as_it_came():
+    """Half lie in the outer third: their density rises outwards, as it does from the inner bins."""
+    bins = bins_of([0, 100, 200], [99, 199, 299], [10, 40, 50], bounded=True)
+    drawn = np.array([draw_place(bins, 0, u) for u in EVEN])
+    outer = drawn[drawn >= 200]
+    assert (outer >= 250).sum() > (outer < 250).sum()
+    assert (drawn < 50).sum() < ((drawn >= 50) & (drawn < 100)).sum()
 
 
 @given(st.floats(0.0, 1.0), st.floats(-1.0, 1.0))
@@ -79,7 +89,7 @@ def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
     """Histograms 0: the mean; 1: trend 0.5; 2: one spread."""
     starts = np.array([0, 1, 2, 3], np.int64)
     low = np.array([mean.low[0], 64, spread_bin], np.int64)
-    grouped = np.zeros((1, 5), np.int64)
+    grouped = np.zeros((1, GROUPS), np.int64)
     bins = Bins(starts, low, low.copy(), np.ones(3), np.zeros(3))
     none, unit, place = np.full((1, 3), -1, np.int64), np.eye(1), np.zeros((1, 1, 4))
     return bins, trajectory.Paths(
@@ -88,15 +98,16 @@ def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
         band_level=np.zeros((1, 10)),
         band_scale=np.ones((1, 10)),
         mean=np.zeros((1, 2), np.int64),
-        trend=np.ones((1, 5, 3), np.int64),
+        trend=np.ones((1, GROUPS, 3), np.int64),
         spread=grouped + 2,
-        steady=np.zeros((1, 5)),
+        steady=np.zeros((1, GROUPS)),
         steadier=np.zeros((1, 1)),
         gain=np.ones(1),
         shape=none,
         entry=none,
         keep=np.array([0.8]),
         share=np.array([0.7]),
+        smooth=np.zeros(1),
         steps=unit,
         noise=unit,
     )
@@ -128,7 +139,7 @@ def test_who_is_steady_is_told_before_the_spread_of_the_others():
     level = np.zeros((2, 1, 4))
     level[1, 0, 2] = 0.5
     paths = paths._replace(
-        level=level, scale=np.ones((2, 1, 4)), steady=np.full((1, 5), 0.2), steadier=np.array([[0.0], [further]])
+        level=level, scale=np.ones((2, 1, 4)), steady=np.full((1, GROUPS), 0.2), steadier=np.array([[0.0], [further]])
     )
     for stratum, share in ((0, 0.2), (1, 0.3)):
         place = np.array([norm_cdf(trajectory._spread_number(paths, stratum, 0, 2, norm_ppf(u))) for u in EVEN])

@@ -7,11 +7,11 @@ import numpy as np
 
 from .borrowing import borrowing
 from .histograms import draw_place, edge_of
+from .stay_edges import COUNT_EDGES
 from .stream import below, uniform
 
 _TRIES = 8
 _FEW = 8
-EDGES = np.array([1, 2, 3, 5, 9, 17, 33, 49, 65, 97], np.int64)
 
 
 class Times(NamedTuple):
@@ -179,7 +179,7 @@ def fill_moments(bins, times, counts, reach, own, series, minute, room, state):
         count, parent = counts[k], times.parent[k]
         if count == 0:
             continue
-        band = edge_of(EDGES, count)
+        band = edge_of(COUNT_EDGES, count)
         if parent >= 0 and counts[parent] > 0:
             others = minute[own[parent] : own[parent + 1]]
             state = _follow(bins, times, k, band, others, count, reach, moments, trial, state)

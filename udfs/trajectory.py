@@ -14,17 +14,15 @@ from numba import njit
 
 from .borrowing import borrowing
 from .histograms import draw_place, edge_of, normal_of
-from .moments import EDGES, fill_moments
+from .moments import fill_moments
 from .normal import norm_cdf, norm_ppf
+from .stay_edges import CELL_EDGES, COUNT_EDGES, GROUP_EDGES, ZONE_EDGES
 from .stream import normal, start, uniform
 from .walk import fill_walk
 
 STATICS = 3
 LAYER = 5 << 16  # two streams a stay
 _NONE = -500_000  # a difference of counts below it says: not measured
-_GROUPS = np.array([1, 2, 3, 5, 9, 33], np.int64)
-_CELLS = np.array([10, 13, 17, 22, 28, 34, 40, 44, 48, 52, 60, 70, 85, 110], np.int64)
-_ZONES = np.array([-0.5, 0.5])
 _SCORES, _TRENDS = 256.0, 128.0
 _SMALLEST = 2.0**-20
 _PER_DOUBLING = 16.0
@@ -71,7 +69,7 @@ def _cell(count):
     if count <= 10:
         return count
     at = 0
-    while at < _CELLS.size and count > _CELLS[at]:
+    while at < CELL_EDGES.size and count > CELL_EDGES[at]:
         at += 1
     return 10 + at
 
@@ -132,19 +130,19 @@ def _settle(bins, paths, one, described, minute, level):
     The fourth one is the mean of a path whose values are all the same.
     """
     count = level.size
-    group = edge_of(_GROUPS, count)
+    group = edge_of(GROUP_EDGES, count)
     table = paths.spread[one, group]
     spread = _distance(bins, table, norm_cdf(described[2])) if count > 1 and table >= 0 else 0.0
     steady = count > 1 and spread == 0.0
     spread *= paths.gain[one]
-    table = paths.trend[one, group, edge_of(_ZONES, described[2]) + 1]
+    table = paths.trend[one, group, edge_of(ZONE_EDGES, described[2]) + 1]
     trend = (draw_place(bins, table, norm_cdf(described[1])) - 0.5) / _TRENDS if count > 1 and table >= 0 else 0.0
     trend = min(max(trend, -1.0), 1.0) if count > 2 else math.copysign(1.0, trend)
-    band = edge_of(EDGES, count)
+    band = edge_of(COUNT_EDGES, count)
     z = described[3] if steady else paths.band_level[one, band] + paths.band_scale[one, band] * described[0]
     table = paths.mean[one, int(steady)]
     mean = (draw_place(bins, table, norm_cdf(z)) - 0.5) / _SCORES if table >= 0 else 0.0
-    zone = edge_of(_ZONES, mean) + 1
+    zone = edge_of(ZONE_EDGES, mean) + 1
     if count > 3 and paths.shape[one, zone] >= 0:
         for i in range(count):
             table = paths.entry[one, zone] if i == 0 and paths.entry[one, zone] >= 0 else paths.shape[one, zone]
@@ -197,7 +195,7 @@ def _levels(bins, paths, stratum, normals, own, minute, level, described, state)
         for placed in (0, 1, 3):
             described[placed] *= paths.scale[stratum, k, placed]
             described[placed] += paths.level[stratum, k, placed]
-        group = edge_of(_GROUPS, own[k + 1] - own[k])
+        group = edge_of(GROUP_EDGES, own[k + 1] - own[k])
         described[2] = _spread_number(paths, stratum, k, group, described[2])
         _settle(bins, paths, k, described, minute[own[k] : own[k + 1]], level[own[k] : own[k + 1]])
     return state

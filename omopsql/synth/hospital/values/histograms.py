@@ -99,7 +99,7 @@ class Histograms:
 def tilts(starts, low, high, n, bounded):
     """The tilt of each bin: towards the denser neighbour.
 
-    At the ends of a histogram it falls outwards; where the scale is ``bounded`` it goes on as from the neighbour inside.
+    At the ends of a histogram it falls outwards, or goes on as inside where the scale is ``bounded``.
     """
     tilt = np.zeros(n.size)
     for histogram in range(starts.size - 1):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from omopsql.udfs.stay_edges import CELL_EDGES, ZONE_EDGES
+
 from ..lives import Doubles, Int64s
 from ..sums import Sums
 from .first_round import FEW
@@ -15,13 +17,11 @@ from .structure import Structure
 
 GAP_EDGES = np.array([7, 22, 52, 67, 130, 260, 520], np.int64)  # minutes; around 1, 2, 4 and 8 hours
 CLASSES = len(GAP_EDGES) + 1
-CELL_EDGES = np.array([10, 13, 17, 22, 28, 34, 40, 44, 48, 52, 60, 70, 85, 110], np.int64)
 CELLS = 11 + len(CELL_EDGES)
 ANY_CELL = CELLS  # of counts above 0
 ABSENT = -1_000_000  # difference of counts of a series that is not measured
 EIGHTHS, TENTHS = 9, 11
 LAGS = (1, 4)
-ZONE_EDGES = np.array([-0.5, 0.5])  # of a person's score
 ZONES = len(ZONE_EDGES) + 1
 SCALE = 1024
 _MOST = 128  # what a person adds to a sum of products, or of records, is bounded by

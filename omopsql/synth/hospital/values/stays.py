@@ -8,14 +8,13 @@ from functools import cached_property
 import numpy as np
 from numba import njit
 
+from omopsql.udfs.stay_edges import COUNT_EDGES, GROUP_EDGES
 from omopsql.udfs.stream import mixed
 
 from ..lives import Doubles, Int32s, Int64s
 from .grid import leveled
 
-COUNT_EDGES = np.array([1, 2, 3, 5, 9, 17, 33, 49, 65, 97], np.int64)
 BANDS = len(COUNT_EDGES)
-GROUP_EDGES = np.array([1, 2, 3, 5, 9, 33], np.int64)  # summaries need more persons than times do
 GROUPS = len(GROUP_EDGES)
 _NOTHING = 1e-18
 
