@@ -318,3 +318,12 @@ def test_a_rhythm_is_moved_as_a_whole_to_meet_its_host(host_days, chain, moved, 
     days = np.array([*host_days, *chain], np.int64)
     found = _moved_days(bit, item, days, mask, len(host_days), 0, 1000)
     assert found[len(host_days) :].tolist() == moved
+
+
+def test_a_rhythm_that_is_too_long_takes_the_quickest_of_its_gaps():
+    """A check-up a year, some left out: in a short life none is left out, and none comes between."""
+    gaps = np.array([371, 735, 371, 1099, 371])
+    assert life_days.quickened(gaps, gaps.sum(), 2600) == gaps.sum()
+    assert gaps.tolist() == [371, 371, 371, 1099, 371]
+    assert life_days.quickened(gaps, gaps.sum(), 100) == 5 * 371
+    assert set(gaps.tolist()) == {371}

@@ -53,6 +53,20 @@ def _class(times):
     return 0 if times < 2 else 1 if times < 4 else 2 if times < 10 else 3
 
 
+@borrowing
+def quickened(gaps, total, span):
+    """Shorten gaps to the shortest of them, one after another, until they fit into ``span``; return their sum."""
+    shortest = gaps[0]
+    for gap in gaps:
+        shortest = min(shortest, gap)
+    for j in range(len(gaps)):
+        if total <= span:
+            break
+        total -= gaps[j] - shortest
+        gaps[j] = shortest
+    return total
+
+
 @njit(nogil=True, inline="always")
 def chain(times, x, count, first_day, last_day, state, day, at, pos, n, gaps):
     """Place a driver with a rhythm: a first day, then gap after gap; return how many fit."""
@@ -65,12 +79,8 @@ def chain(times, x, count, first_day, last_day, state, day, at, pos, n, gaps):
             total += gaps[j]
         if total <= last_day - first_day:
             break
-    if total > last_day - first_day:  # rather a quicker rhythm than fewer days
-        share = (last_day - first_day) / total
-        total = 0
-        for j in range(count - 1):
-            gaps[j] = max(np.int64(gaps[j] * share), 1)
-            total += gaps[j]
+    if total > last_day - first_day:
+        total = quickened(gaps[: count - 1], total, last_day - first_day)
     while count > 1 and total > last_day - first_day:
         count -= 1
         total -= gaps[count - 1]
