@@ -10,6 +10,7 @@ import pytest
 
 from omopsql.synth.hospital.sums import Sums
 from omopsql.synth.hospital.values.ends import ends_of, no_ends
+from omopsql.synth.hospital.values.grid import DIGITS
 from omopsql.synth.hospital.values.source import Contacts, Numbers, Series, at_moments, intensive
 from omopsql.synth.hospital.values.structure import Structure
 from omopsql.udfs.outlets import Outlets, fill_ends
@@ -53,7 +54,7 @@ def test_the_highest_fall_into_values_as_often_as_in_the_source():
     upto = np.append(cells, np.inf)
     count = len(upto)
     outlets = Outlets(
-        np.array([0, count]), upto, np.arange(count), np.ones(count, np.int64), np.zeros(count), np.ones(1)
+        np.array([0, count]), upto, np.arange(count), np.ones(count, np.int64), np.zeros(count), np.ones((1, DIGITS))
     )
     told = Sums()
     told.put("values.highest", [[HASH, 42, 50], [HASH, 51, 54], [HASH, 55, 59]], [700, 200, 100])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omopsql.synth.hospital.values.grid import decimals, value_bins, value_edges
+from omopsql.synth.hospital.values.grid import decimals, shares_shown, value_bins, value_edges
 from omopsql.synth.hospital.values.histograms import tilts
 from omopsql.synth.hospital.values.stays import GROUPS
 from omopsql.udfs import moments, outlets, trajectory
@@ -71,8 +71,48 @@ def test_value_bins_keep_the_order_and_hold_their_value(values):
 @pytest.mark.parametrize("value", [0.0, 1.0, 80.0, 7.42, 37.1, 0.03, -17.8, 123.0])
 def test_a_value_of_three_digits_comes_back_exactly(value):
     told = np.array([value])
-    code, scale = int(value_bins(told)[0]), 10.0 ** decimals(told)[0]
-    assert outlets.number_of(code, 0.5, scale) == pytest.approx(value, abs=1e-9)
+    assert outlets.number_of(0.5, int(value_bins(told)[0]), 1, int(decimals(told)[0])) == pytest.approx(value, abs=1e-9)
+
+
+def numbers_of(first: float, last: float, decimals: int) -> np.ndarray:
+    """What a cell between the bins of two numbers holds, at even shares of it."""
+    low, high = value_bins(np.array([first, last]))
+    return np.array([outlets.number_of(u, int(low), int(high - low + 1), decimals) for u in EVEN])
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "held"), [(72.0, 73.0, [72, 73]), (72.0, 72.9, [72]), (-73.0, -72.0, [-73, -72])]
+)
+def test_whole_numbers_of_a_cell_come_equally_often(first, last, held):
+    found, n = np.unique(numbers_of(first, last, 0), return_counts=True)
+    assert found.tolist() == held
+    assert n == pytest.approx(len(EVEN) / len(held), abs=1)
+
+
+def test_a_cell_without_a_number_of_so_few_decimals_shows_more():
+    assert set(np.round(numbers_of(72.3, 72.4, 0), 9)) == {72.3, 72.4}
+    assert set(np.round(numbers_of(72.3, 72.3, 2), 9)) == {(7230 + step) / 100 for step in range(10)}
+    assert len(set(numbers_of(72.3, 72.3, 10))) == len(EVEN)
+
+
+@given(st.integers(-19_000, 19_000), st.integers(1, 2000), st.floats(0.0, 0.999999), st.integers(0, 10))
+def test_a_number_lies_in_its_cell(first, size, inside, decimals):
+    number = outlets.number_of(inside, first, size, decimals)
+    lows, highs = value_edges(np.array([first, first + size - 1]))
+    low, high = lows[0], highs[1]
+    slack = 1e-6 * max(abs(low), abs(high)) + 1e-12
+    assert low - slack <= number <= high + slack
+
+
+def test_values_show_decimals_as_often_as_they_were_counted():
+    """Of 100 persons 80 show whole numbers, 19 two decimals, and one (a slip) seven."""
+    shown = shares_shown(np.array([0, 2, 7]), np.array([80, 19, 1]))
+    bin_ = value_bins(np.array([72.0]))
+    cell = np.array([0, 1], np.int64), np.array([np.inf]), bin_, np.ones(1, np.int64), np.zeros(1)
+    told = outlets.Outlets(*cell, shown[None, :])
+    found = np.array([outlets.value_in(told, 0, 0, 0.55, u) for u in EVEN])
+    assert (found == 72.0).mean() == pytest.approx(0.8, abs=0.002)
+    assert (found == 72.05).mean() == pytest.approx(0.2, abs=0.002)
 
 
 def test_moments_are_brought_to_the_wanted_number_in_order():

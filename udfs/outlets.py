@@ -14,6 +14,9 @@ from .trajectory import LAYER
 _SHORT = 3  # records whose ends the mean and the spread tell
 _NARROWEST, _WIDEST = 0.67, 4.0  # below two thirds, levels would change their order
 _OUTLET = 0x0DDB1A5E
+_DECADE = 900  # bins of three digits
+_DECIMALS = 10  # from here on: any digits
+_SLACK = 1e-6
 
 
 class Outlets(NamedTuple):
@@ -24,7 +27,7 @@ class Outlets(NamedTuple):
     first: np.ndarray
     size: np.ndarray
     tilt: np.ndarray
-    scale: np.ndarray  # (series,): values a unit; 0 for values of any digits
+    shown: np.ndarray  # (series, decimals): share of values that show no more of them; beyond the last: any digits
 
 
 class Ends(NamedTuple):
@@ -37,8 +40,8 @@ class Ends(NamedTuple):
 
 
 @borrowing
-def _value(outlets, one, level, u):
-    """The value at a level: the cell that holds it, and its place there."""
+def _value(outlets, one, level, u, shown):
+    """The value at a level: the cell that holds it, and its place there. ``u`` and ``shown`` are uniform."""
     begin, end = outlets.starts[one], outlets.starts[one + 1]
     if begin == end:
         return math.nan
@@ -47,21 +50,55 @@ def _value(outlets, one, level, u):
     if begin < row < end - 1:
         width = outlets.upto[row] - outlets.upto[row - 1]
         inside = (level - outlets.upto[row - 1]) / width if width > 1e-9 else u
-    place = outlets.first[row] + tilted(min(max(inside, 0.0), 0.999999), outlets.tilt[row]) * outlets.size[row]
-    code = math.floor(place)
-    return number_of(code, place - code, outlets.scale[one])
+    return value_in(outlets, one, row, min(max(inside, 0.0), 0.999999), shown)
 
 
 @njit(inline="always", nogil=True)
-def number_of(code, inside, scale):
-    """A number whose first three digits are those of bin ``code``, on the grid of ``scale`` values a unit."""
+def value_in(outlets, one, row, inside, shown):
+    """The value of series ``one`` at the share ``inside`` of a cell, with the decimals of the share ``shown``."""
+    decimals = 0
+    while decimals < outlets.shown.shape[1] and outlets.shown[one, decimals] <= shown:
+        decimals += 1
+    return number_of(tilted(inside, outlets.tilt[row]), outlets.first[row], outlets.size[row], decimals)
+
+
+@borrowing
+def number_of(inside, first, size, decimals):
+    """The number at the share ``inside`` of a cell of bins, with so many decimals, or as few more as the cell needs.
+
+    A bin holds the numbers with the same first three digits. In a cell of one decade all numbers with so many decimals
+    come as often; in others all bins do.
+    """
+    code = math.floor(first + inside * size)
     if code == 0:
         return 0.0
-    digits, unit = (abs(code) - 1) % 900 + 100, 10.0 ** ((abs(code) - 1) // 900 - 22)
-    number = (digits + (inside if code > 0 else 1.0 - inside)) * unit
-    if scale > 0.0:
-        number = max(math.floor(number * scale), math.ceil(digits * unit * scale - 1e-6)) / scale
-    return number if code > 0 else -number
+    sign, most = (1.0, first + size - 1) if code > 0 else (-1.0, -first)
+    least = first if code > 0 else 1 - first - size
+    even = least > 0 and (least - 1) // _DECADE == (most - 1) // _DECADE
+    share = inside if code > 0 else 1.0 - inside
+    if not even:
+        share = first + inside * size - code
+        share = share if code > 0 else 1.0 - share
+    low, top = _edge(least if even else abs(code)), _edge(most) + _unit(most)
+    number = low + share * ((top if even else low + _unit(abs(code))) - low)
+    for shown in range(decimals, _DECIMALS):
+        scale = 10.0**shown
+        lowest, above = math.ceil(low * scale - _SLACK), math.ceil(top * scale - _SLACK)
+        step = lowest + math.floor(share * (above - lowest)) if even else max(math.floor(number * scale), lowest)
+        if lowest < above and step < above:
+            return sign * step / scale
+    return sign * number
+
+
+@njit(inline="always", nogil=True)
+def _unit(code):
+    return 10.0 ** ((code - 1) // _DECADE - 22)
+
+
+@njit(inline="always", nogil=True)
+def _edge(code):
+    """The smallest number of a bin above 0."""
+    return ((code - 1) % _DECADE + 100) * _unit(code)
 
 
 @njit(inline="always", nogil=True)
@@ -141,4 +178,5 @@ def fill_outlets(outlets, seed, numbers, ordinals, begins, series, level, value)
         state = mixed(start(seed, numbers[stay], LAYER + 2 * ordinals[stay] + 1) ^ np.uint64(_OUTLET))
         for i in range(begins[stay], begins[stay + 1]):
             state, u = uniform(state)
-            value[i] = _value(outlets, series[i], level[i], u)
+            state, shown = uniform(state)
+            value[i] = _value(outlets, series[i], level[i], u, shown)

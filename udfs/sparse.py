@@ -5,9 +5,9 @@ import math
 import numpy as np
 from numba import njit
 
-from .histograms import row_of, tilted
+from .histograms import row_of
 from .normal import norm_cdf
-from .outlets import number_of
+from .outlets import value_in
 from .stream import normal, start, uniform
 from .trajectory import LAYER
 from .walk import correlated
@@ -51,7 +51,6 @@ def fill_sparse(first, upto, outlets, share, factor, seed, numbers, offsets, ite
             row = row_of(outlets.upto, low, high, p)
             below_ = outlets.upto[row - 1] if row > low else 0.0
             inside = min(max((p - below_) / max(outlets.upto[row] - below_, 1e-12), 0.0), 0.999999)
-            place = outlets.first[row] + tilted(inside, outlets.tilt[row]) * outlets.size[row]
-            code = math.floor(place)
+            state, shown = uniform(state)
             series[event] = one
-            value[event] = number_of(code, place - code, outlets.scale[one])
+            value[event] = value_in(outlets, one, row, inside, shown)

@@ -17,7 +17,7 @@ from ..lives import Doubles, Int32s, Int64s
 from ..sums import Sums
 from .correlations import correlation
 from .ends import ends_of, no_ends
-from .grid import scale_of
+from .grid import DIGITS, shares_shown
 from .histograms import Histograms, tilts
 from .oftener import alike, beside, leveled_counts
 from .paths import CLASSES, LAGS, TENTHS, ZONES, count_moves, count_variance, value_scores
@@ -255,9 +255,8 @@ def _factors(r: Doubles, keep: Doubles, smooth: Doubles) -> tuple[Doubles, Doubl
 def _no_outlets(structure: Structure) -> Outlets:
     empty = np.zeros(0)
     width = len(structure.hashes)
-    return Outlets(
-        np.zeros(width + 1, np.int64), empty, empty.astype(np.int64), empty.astype(np.int64), empty, np.zeros(width)
-    )
+    none = empty.astype(np.int64)
+    return Outlets(np.zeros(width + 1, np.int64), empty, none, none, empty, np.ones((width, DIGITS)))
 
 
 @dataclass(frozen=True)
@@ -482,7 +481,8 @@ def outlets_of(
     structure: Structure, weights: dict[tuple[int, int, int], int], sums: Sums, of_series: Int32s, level: Doubles
 ) -> Outlets:
     """Cut the drawn levels of each series so that its values fall into cells as often as in the source."""
-    starts, uptos, firsts, sizes, leans, scales = [0], [], [], [], [], []
+    starts, uptos, firsts, sizes, leans, shown = [0], [], [], [], [], []
+    steps, persons = structure.margins.get("values.step", 2)
     values = structure.values
     for series, hash_ in enumerate(structure.hashes.tolist()):
         number = int(structure.value_of[series])
@@ -495,9 +495,7 @@ def outlets_of(
             ],
             float,
         )
-        shown, persons = structure.margins.get("values.step", 2)
-        told = shown[:, 0] == hash_
-        scale = scale_of(shown[told, 1], persons[told])
+        told = steps[:, 0] == hash_
         if len(held) and len(own) and held.sum() > 0:
             first, size = values.low[begin:end], values.high[begin:end] - values.low[begin:end] + 1
             share = np.cumsum(held) / held.sum()
@@ -509,7 +507,7 @@ def outlets_of(
             sizes.append(size)
             leans.append(tilts(np.array([0, len(held)]), first, values.high[begin:end], held, False))
         starts.append(starts[-1] + (len(held) if len(held) and len(own) and held.sum() > 0 else 0))
-        scales.append(scale)
+        shown.append(shares_shown(steps[told, 1], persons[told]))
     joined = [np.concatenate(part) if part else np.zeros(0) for part in (uptos, firsts, sizes, leans)]
     first, size = joined[1].astype(np.int64), joined[2].astype(np.int64)
-    return Outlets(np.array(starts, np.int64), joined[0], first, size, joined[3], np.array(scales, float))
+    return Outlets(np.array(starts, np.int64), joined[0], first, size, joined[3], np.array(shown).reshape(-1, DIGITS))

@@ -22,6 +22,7 @@ SCORES = 256  # bins of a normal score in one unit of it
 TRENDS = 128  # bins of a correlation in one unit of it
 DIGITS = 10  # a step of this many decimals means: no step
 _SMALLEST = 2.0**-20
+_NEARLY = 0.98  # of the persons
 _PER_DOUBLING = 16
 
 
@@ -66,14 +67,16 @@ def decimals(values):
     return found
 
 
-def scale_of(shown: Int64s, persons: Int64s) -> float:
-    """Values a unit, from the decimals that nearly all persons' values show; 0 for any digits."""
+def shares_shown(shown: Int64s, persons: Int64s) -> Doubles:
+    """The share of values that show no more than 0, 1 ... 9 decimals, from the persons whose value shows as many.
+
+    What nearly nobody's value shows is a slip, and not told. Without any persons, values are whole numbers.
+    """
     if not len(shown):
-        return 1.0
-    order = np.argsort(shown)
-    upto = np.cumsum(persons[order]) / persons.sum()
-    most = int(shown[order[min(int(np.searchsorted(upto, 0.98)), len(upto) - 1)]])
-    return 0.0 if most >= DIGITS else 10.0**most
+        return np.ones(DIGITS)
+    upto = np.cumsum(np.bincount(shown, persons, DIGITS + 1)) / persons.sum()
+    upto[np.searchsorted(upto, _NEARLY) :] = 1.0
+    return np.asarray(upto[:DIGITS])
 
 
 def level_bins(levels: Doubles) -> Int64s:

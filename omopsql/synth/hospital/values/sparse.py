@@ -13,7 +13,7 @@ from omopsql.udfs.outlets import Outlets
 from ..lives import Doubles, Int64s
 from ..plan import Plan
 from ..sums import Sums
-from .grid import decimals, scale_of, value_bins
+from .grid import DIGITS, decimals, shares_shown, value_bins
 from .histograms import Histograms
 from .source import Numbers, chances, histories
 
@@ -147,19 +147,18 @@ def compiled(sums: Sums, plan: Plan, dense: set[int]) -> SparseModel:
 def _outlets(sums: Sums, hashes: Int64s) -> Outlets:
     values = Histograms.released(sums, "values.single", 1)
     keys, n = sums.get("values.decimals", 2)
-    starts, rows, scale = [0], list[int](), list[float]()
+    starts, rows, shown = [0], list[int](), list[Doubles]()
     for series in hashes.tolist():
         number = values.number.get((series,), -1)
         begin, end = (values.starts[number], values.starts[number + 1]) if number >= 0 else (0, 0)
         rows.extend(range(begin, end))
         starts.append(len(rows))
         own = keys[:, 0] == series
-        scale.append(scale_of(keys[own, 1], n[own]))
+        shown.append(shares_shown(keys[own, 1], n[own]))
     row = np.array(rows, np.int64)
     size = values.high[row] - values.low[row] + 1
-    return Outlets(
-        np.array(starts, np.int64), values.upto[row], values.low[row], size, values.tilt[row], np.array(scale)
-    )
+    shares = np.array(shown).reshape(-1, DIGITS)
+    return Outlets(np.array(starts, np.int64), values.upto[row], values.low[row], size, values.tilt[row], shares)
 
 
 def _shares(sums: Sums, hashes: Int64s) -> Doubles:
