@@ -104,6 +104,14 @@ def test_a_number_lies_in_its_cell(first, size, inside, decimals):
     assert low - slack <= number <= high + slack
 
 
+def test_over_decades_each_doubling_comes_as_often():
+    found = numbers_of(8.0, 31.9, 1)
+    assert (found < 16.0).mean() == pytest.approx(0.5, abs=0.01)
+    assert (found < 10.0).mean() == pytest.approx(np.log2(10 / 8) / 2, abs=0.01)
+    assert np.allclose(found * 10, np.round(found * 10))
+    assert numbers_of(-31.9, -8.0, 1) == pytest.approx(-found[::-1], abs=0.11)
+
+
 def test_values_show_decimals_as_often_as_they_were_counted():
     """Of 100 persons 80 show whole numbers, 19 two decimals, and one (a slip) seven."""
     shown = shares_shown(np.array([0, 2, 7]), np.array([80, 19, 1]))

@@ -67,7 +67,7 @@ def number_of(inside, first, size, decimals):
     """The number at the share ``inside`` of a cell of bins, with so many decimals, or as few more as the cell needs.
 
     A bin holds the numbers with the same first three digits. In a cell of one decade all numbers with so many decimals
-    come as often; in others all bins do.
+    come as often; over several, one ten times as large comes a tenth as often, and around 0 all bins do.
     """
     code = math.floor(first + inside * size)
     if code == 0:
@@ -76,11 +76,17 @@ def number_of(inside, first, size, decimals):
     least = first if code > 0 else 1 - first - size
     even = least > 0 and (least - 1) // _DECADE == (most - 1) // _DECADE
     share = inside if code > 0 else 1.0 - inside
-    if not even:
-        share = first + inside * size - code
-        share = share if code > 0 else 1.0 - share
-    low, top = _edge(least if even else abs(code)), _edge(most) + _unit(most)
-    number = low + share * ((top if even else low + _unit(abs(code))) - low)
+    low, top = _edge(max(least, 1)), _edge(most) + _unit(most)
+    if even:
+        number = low + share * (top - low)
+    elif least > 0:
+        number = low * (top / low) ** share
+        unit = 10.0 ** (math.floor(math.log10(number) + 1e-12) - 2.0)
+        low = max(math.floor(number / unit + _SLACK) * unit, low)
+    else:
+        share = abs(first + inside * size - code - (0.0 if code > 0 else 1.0))
+        low = _edge(abs(code))
+        number = low + share * _unit(abs(code))
     for shown in range(decimals, _DECIMALS):
         scale = 10.0**shown
         lowest, above = math.ceil(low * scale - _SLACK), math.ceil(top * scale - _SLACK)
