@@ -325,5 +325,8 @@ def test_a_rhythm_that_is_too_long_takes_the_quickest_of_its_gaps():
     gaps = np.array([371, 735, 371, 1099, 371])
     assert life_days.quickened(gaps, gaps.sum(), 2600) == gaps.sum()
     assert gaps.tolist() == [371, 371, 371, 1099, 371]
-    assert life_days.quickened(gaps, gaps.sum(), 100) == 5 * 371
+    assert life_days.quickened(gaps, gaps.sum(), 1900) == 5 * 371
     assert set(gaps.tolist()) == {371}
+    assert life_days.quickened(gaps, gaps.sum(), 1000) == 1000
+    assert set(gaps.tolist()) == {200}
+    assert life_days.quickened(gaps, gaps.sum(), 2) == 5

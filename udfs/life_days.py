@@ -55,16 +55,25 @@ def _class(times):
 
 @borrowing
 def quickened(gaps, total, span):
-    """Shorten gaps to the shortest of them, one after another, until they fit into ``span``; return their sum."""
+    """Shorten gaps until they fit into ``span``; return their sum.
+
+    One after another becomes as short as the shortest of them; if that does not suffice, all are shortened.
+    """
     shortest = gaps[0]
     for gap in gaps:
         shortest = min(shortest, gap)
     for j in range(len(gaps)):
         if total <= span:
-            break
+            return total
         total -= gaps[j] - shortest
         gaps[j] = shortest
-    return total
+    if total <= span:
+        return total
+    fitted = 0
+    for j in range(len(gaps)):
+        gaps[j] = max(gaps[j] * span // total, 1)
+        fitted += gaps[j]
+    return fitted
 
 
 @njit(nogil=True, inline="always")
@@ -79,7 +88,7 @@ def chain(times, x, count, first_day, last_day, state, day, at, pos, n, gaps):
             total += gaps[j]
         if total <= last_day - first_day:
             break
-    if total > last_day - first_day:
+    if total > last_day - first_day:  # rather a quicker rhythm than fewer days
         total = quickened(gaps[: count - 1], total, last_day - first_day)
     while count > 1 and total > last_day - first_day:
         count -= 1
