@@ -91,6 +91,17 @@ def test_each_quantity_follows_the_source_by_sex(learned: tuple[People, layer.Pe
         assert abs((one.death >= 0).mean() - (two.death >= 0).mean()) < 0.03
 
 
+def test_few_persons_have_the_shares_of_the_model(learned: tuple[People, layer.PeopleModel]) -> None:
+    """A thousand persons, drawn one by one, would have a sex off by 16."""
+    source = learned[0]
+    for first in (1, 51_201):
+        some = layer.generate(learned[1], 7, np.arange(first, first + 1024))
+        for race in np.unique(source.race):
+            expected = (source.race == race) & (source.sex == made.MALE)
+            found = (some.race == race) & (some.sex == made.MALE)
+            assert found.sum() == pytest.approx(expected.mean() * 1024, abs=3)
+
+
 def test_the_old_die_and_the_dead_leave_early(learned: tuple[People, layer.PeopleModel]) -> None:
     for people in (learned[0], _made(learned[1])):
         dead, old, length = people.death >= 0, people.start > 70 * 365, people.end - people.start

@@ -9,19 +9,19 @@ import numpy as np
 from numba import njit
 
 from .borrowing import borrowing
+from .even import BLOCK, enter_block, place_of
 from .life_companions import allowed, companions, mark_had, meets, same_age, taken_over
 from .life_days import chain, in_phase, on_visits, scattered
 from .life_streams import walk
 from .life_tables import EPISODES, work_for
 from .normal import norm_ppf
-from .stream import normal, start, uniform
+from .stream import start, uniform
 
 LAYER = 2  # of random numbers: events
 _NEVER = 1e-300
 _SHIFT = 20  # bits of an item in a sort key
-_STEPS_OF_NORMAL = 256
-# The quantile of the standard normal at the upper end of each step: no number of the step lies above.
-_NORMAL_ABOVE = np.append([norm_ppf(k / _STEPS_OF_NORMAL) for k in range(1, _STEPS_OF_NORMAL)], np.inf)
+# The quantile of the standard normal at the upper end of each place in a block: no number of the place lies above.
+_NORMAL_ABOVE = np.append([norm_ppf(k / BLOCK) for k in range(1, BLOCK)], np.inf)
 
 
 @borrowing
@@ -29,11 +29,14 @@ def _life(tables, seed, people, p, work):
     """Fill ``work`` with the episodes of person ``p`` of ``people``; return how many."""
     variants, presence, times = tables.variants, tables.presence, tables.times
     first_day, last_day = people.first_day[p], people.last_day[p]
-    item, day, mask, pos, n, has, has_item, common, used, taken, spare = work
-    state = start(seed, people.number[p], LAYER)
+    item, day, mask, pos, n, has, has_item, common, used, taken, spare, _, _ = work
+    number = people.number[p]
+    state = start(seed, number, LAYER)
+    enter_block(seed, number, LAYER, work.block, work.words)
     common[:] = 0.0
     for k in range(len(presence.loadings)):
-        state, factor = normal(state)
+        state, u = uniform(state)
+        factor = norm_ppf((place_of(work.words, number, len(common) + k) + u) / BLOCK)
         of_factor = presence.loadings[k]
         for x in range(len(common)):
             common[x] += of_factor[x] * factor
@@ -51,13 +54,15 @@ def _life(tables, seed, people, p, work):
     order, threshold, own = presence.order, presence.threshold[people.cell[p]], presence.own
     first, second, shift = presence.first, presence.second, presence.shift
     for x in order:
-        state, u = uniform(state)
+        place = place_of(work.words, number, x)
         h, parents = threshold[x], 0
         if first[x] >= 0:
             parents = (1 if has[first[x]] else 0) + (2 if second[x] >= 0 and has[second[x]] else 0)
             h -= shift[x, parents]
-        if common[x] + own[x] * _NORMAL_ABOVE[np.int64(u * _STEPS_OF_NORMAL)] <= h:
+        if common[x] + own[x] * _NORMAL_ABOVE[place] <= h:
             continue  # most end here, without the quantile itself
+        state, u = uniform(state)
+        u = (place + u) / BLOCK
         counted_by = band_of_visits if visits_lead and not times.leads[x] else people.band[p]
         state, count = _times_of(presence, x, h, u, parents, counted_by, has_item, common, state)
         count = min(count, EPISODES - at)

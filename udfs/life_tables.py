@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from .even import ROUNDS
+
 EPISODES = 1 << 13  # of one person, at most
 STEPS = 400  # of one stream, at most
 
@@ -126,6 +128,8 @@ class Work(NamedTuple):
     used: np.ndarray
     taken: np.ndarray
     spare: np.ndarray
+    block: np.ndarray  # which block of persons ``words`` are of
+    words: np.ndarray  # (items and factors, rounds): where persons of the block stand in each
 
 
 @njit(nogil=True)
@@ -144,4 +148,6 @@ def work_for(tables):
         np.zeros((tables.times.trigger.shape[1], max(most, STEPS) + 1), np.bool_),
         np.empty(EPISODES + most, np.int64),
         np.empty((3, EPISODES + most), np.int64),
+        np.full(1, -1, np.int64),
+        np.empty((items + len(tables.presence.loadings), ROUNDS), np.uint64),
     )

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from .borrowing import borrowing
+from .even import block_key, even
 from .histograms import draw_place, edge_of, normal_of
 from .moments import fill_moments
 from .normal import norm_cdf, norm_ppf
@@ -84,17 +85,19 @@ def fill_counts(bins, counts, seed, numbers, ordinals, strata, given, normals, f
     joined = (dimensions - STATICS) // 4
     plain = np.empty(dimensions)
     for stay in range(numbers.size):
-        state = start(seed, numbers[stay], LAYER + 2 * ordinals[stay])
+        layer = LAYER + 2 * ordinals[stay]
+        state, key = start(seed, numbers[stay], layer), block_key(seed, numbers[stay], layer)
         for i in range(dimensions):
+            state, u = uniform(state)
+            u = even(key, numbers[stay], i, u)
             if i < STATICS:
-                state, u = uniform(state)
                 histogram = counts.statics[i, strata[stay]]
                 z = normal_of(bins, histogram, given[stay, i], u) if histogram >= 0 else norm_ppf(u)
                 for j in range(i):
                     z -= counts.factor[i, j] * plain[j]
                 plain[i] = z / counts.factor[i, i]
             else:
-                state, plain[i] = normal(state)
+                plain[i] = norm_ppf(u)
             z = 0.0
             for j in range(i + 1):
                 z += counts.factor[i, j] * plain[j]
@@ -105,6 +108,7 @@ def fill_counts(bins, counts, seed, numbers, ordinals, strata, given, normals, f
                 u = norm_cdf(counts.scale[one] * normals[stay, STATICS + one] + counts.level[strata[stay], one])
             else:
                 state, u = uniform(state)
+                u = even(key, numbers[stay], dimensions + one, u)
             parent = counts.parent[one]
             histogram = counts.along[one, _cell(found[stay, parent])] if parent >= 0 else -1
             if histogram >= 0:
@@ -238,8 +242,10 @@ def fill_values(
 
 @borrowing(cache=True, error_model="numpy")
 def fill_uniforms(seed, numbers, ordinals, found):
-    """Draw a row of uniform numbers for each stay of a person."""
+    """Draw a row of uniform numbers for each stay of a person, evenly in a block of persons."""
     for stay in range(numbers.size):
-        state = start(seed, numbers[stay], LAYER - 1 - ordinals[stay])
+        layer = LAYER - 1 - ordinals[stay]
+        state, key = start(seed, numbers[stay], layer), block_key(seed, numbers[stay], layer)
         for i in range(found.shape[1]):
-            state, found[stay, i] = uniform(state)
+            state, u = uniform(state)
+            found[stay, i] = even(key, numbers[stay], i, u)
