@@ -52,6 +52,50 @@ def test_a_stay_is_as_long_as_others_of_its_kind(learned: Learned, lives: Lives)
     assert (visits_made.end - visits_made.start).tolist() == expected.tolist()
 
 
+@pytest.fixture
+def admitted(con: duckdb.DuckDBPyConnection) -> Site:
+    """Everyone is admitted once. Of four, one dies in the stay, one after it in the same weeks, one years later."""
+    make_hospital(con, persons=1200)
+    con.execute(
+        f"""
+        CREATE TEMP TABLE stay AS
+        SELECT
+            i AS person_id,
+            i % 4 AS fate,
+            DATE '2012-01-01' + CAST(i % 30 AS INTEGER) AS admission,
+            CAST(CASE i % 4 WHEN 0 THEN 5 + i // 4 % 50 ELSE 1 + i // 4 % 19 END AS INTEGER) AS days,
+            CAST(CASE i % 4 WHEN 1 THEN 20 + i // 4 % 35 WHEN 2 THEN 100 + i // 4 * 5 END AS INTEGER) AS lives
+        FROM range(1, 1201) AS ids (i);
+        DELETE FROM cdm.death;
+        INSERT INTO cdm.death (person_id, death_date)
+        SELECT person_id, admission + coalesce(lives, days) FROM stay WHERE fate < 3;
+        UPDATE cdm.observation_period SET observation_period_end_date = DATE '2020-12-31';
+        DELETE FROM cdm.visit_occurrence WHERE visit_occurrence_id % 100 > 1;
+        UPDATE cdm.visit_occurrence AS own
+        SET visit_concept_id = {INPATIENT}, visit_start_date = admission, visit_end_date = admission + days
+        FROM stay
+        WHERE own.person_id = stay.person_id
+        """
+    )
+    return site_of(con, "cdm")
+
+
+def test_who_dies_years_later_does_not_die_in_the_stay(admitted: Site) -> None:
+    """Nobody stays longer than the source's patients, and as many die in it of those whom death is near."""
+    lives = relive(admitted, learn(admitted, 10))
+    made, people = lives.visits, lives.people
+    assert made is not None
+    person = owners(made.offsets)
+    days, left = made.end - made.start, people.death[person] - made.start
+    in_stay = (people.death[person] >= 0) & (left <= days)
+    assert days.max() <= 60
+    assert not in_stay[left > 100].any()
+    near = (people.death[person] >= 0) & (left < 60)
+    fate = (person + 1) % 4
+    assert in_stay[near].mean() == pytest.approx((fate[near] == 0).mean(), abs=0.04)
+    assert days[fate == 3].mean() == pytest.approx(10.0, abs=1.0)
+
+
 def test_no_visit_leaves_the_person_s_time(lives: Lives) -> None:
     """Visits end after they start and before the end of observation and death."""
     made, people = lives.visits, lives.people

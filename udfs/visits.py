@@ -49,6 +49,32 @@ def _number(shares, group, u, missing):
 
 
 @njit(inline="always", nogil=True)
+def _shorter(shares, group, u, limit):
+    """A whole number below ``limit`` of a group's bins, ends included; the one before the limit if there is none."""
+    starts, _, low, high = shares
+    total = 0.0
+    for at in range(starts[group], starts[group + 1]):
+        total += _weight_below(shares, group, at, limit)
+    wanted = u * total
+    for at in range(starts[group], starts[group + 1]):
+        weight = _weight_below(shares, group, at, limit)
+        if wanted < weight:
+            size = min(high[at] + 1, limit) - low[at]
+            return low[at] + min(np.int64(wanted / weight * size), size - 1)
+        wanted -= weight
+    return limit - 1
+
+
+@njit(inline="always", nogil=True)
+def _weight_below(shares, group, at, limit):
+    """The weight of a bin's numbers below ``limit``."""
+    starts, cumulative, low, high = shares
+    before = cumulative[at - 1] if at > starts[group] else 0
+    share = min(max((limit - low[at]) / (high[at] - low[at] + 1), 0.0), 1.0)
+    return (cumulative[at] - before) * share
+
+
+@njit(inline="always", nogil=True)
 def band_of(days, edges):
     """The band that a number of days falls in: as many edges as are not above it."""
     band = 0
@@ -105,11 +131,13 @@ def fill_visits(
                 band = band_of(horizon, edges)
                 group = of * (edges.size + 1) + band
                 reach = _entry(reaches[0], reaches[1], group * 2 + died[event], uniform_at(state, place + REACH))
-                days = _number(stays, group, uniform_at(state, place + STAY), 0)
-                if reach >= 0 and reaches[2][reach] == 1:
-                    days = horizon
+                u = uniform_at(state, place + STAY)
+                if reach < 0:
+                    days = min(_number(stays, group, u, 0), horizon)
+                else:
+                    days = horizon if reaches[2][reach] == 1 else _shorter(stays, group, u, horizon)
                 kinds[at], start[at] = of, day[event]
-                stop[at] = day[event] + max(min(days, horizon), 0)
+                stop[at] = day[event] + max(days, 0)
                 clock = _entry(told[0], told[1], of, uniform_at(state, place + TOLD))
                 how = told[2][clock] if clock >= 0 else 0
                 start_minute[at], end_minute[at] = _minutes(

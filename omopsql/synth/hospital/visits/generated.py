@@ -13,7 +13,7 @@ from omopsql.udfs import visits as kernel
 from ..attributes import states_of
 from ..lives import Events, Int32s, Int64s, Lives, People, Periods, Visits, owners
 from .model import VisitModel
-from .statistics import BANDS, DETAIL, EDGES, limits
+from .statistics import BANDS, DETAIL, EDGES, TIMES_LEFT, limits
 
 _LAYER = 16
 
@@ -95,7 +95,7 @@ def _visits(
         made,
         kind,
         *span,
-        EDGES,
+        TIMES_LEFT,
         model.stays,
         model.reaches.states,
         model.told.states,

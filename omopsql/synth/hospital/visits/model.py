@@ -15,6 +15,7 @@ from ..plan import Items, Plan
 from ..sums import Sums
 from .statistics import (
     BANDS,
+    BANDS_LEFT,
     DETAILS,
     FOLLOWS,
     IN_DETAIL,
@@ -154,23 +155,23 @@ def _by_kind(released: Sums, statistic: str, kinds: dict[int, int], pooled: int,
 
 
 def _stays(released: Sums, kinds: dict[int, int]) -> Shares:
-    """Stays by kind and band of the horizon; a band that was not released has those of the whole kind."""
+    """Stays by kind and band of the time left; a band that was not released has those of the whole kind."""
     keys, n = released.get(STAY, 4)
     kind = _places(keys[:, 0], kinds)
-    group = kind * BANDS + keys[:, 1]
+    group = kind * BANDS_LEFT + keys[:, 1]
     parts = [np.column_stack([group, keys[:, 2:], n])]
-    for missing in np.setdiff1d(np.arange(len(kinds) * BANDS), group).tolist():
-        rows = kind == missing // BANDS
+    for missing in np.setdiff1d(np.arange(len(kinds) * BANDS_LEFT), group).tolist():
+        rows = kind == missing // BANDS_LEFT
         parts.append(np.column_stack([np.full(rows.sum(), missing), keys[rows, 2:], n[rows]]))
     bins = np.concatenate(parts)
-    return Shares.of(bins[:, 0], bins[:, 1], bins[:, 2], bins[:, 3], len(kinds) * BANDS)
+    return Shares.of(bins[:, 0], bins[:, 1], bins[:, 2], bins[:, 3], len(kinds) * BANDS_LEFT)
 
 
 def _reaches(released: Sums, kinds: dict[int, int]) -> Shares:
     keys, n = released.get(REACH, 4)
-    group = (_places(keys[:, 0], kinds) * BANDS + keys[:, 1]) * 2 + keys[:, 2]
+    group = (_places(keys[:, 0], kinds) * BANDS_LEFT + keys[:, 1]) * 2 + keys[:, 2]
     group[_places(keys[:, 0], kinds) < 0] = -1
-    return Shares.of(group, keys[:, 3], keys[:, 3], n, len(kinds) * BANDS * 2)
+    return Shares.of(group, keys[:, 3], keys[:, 3], n, len(kinds) * BANDS_LEFT * 2)
 
 
 def _follows(released: Sums, kinds: dict[int, int], places: dict[int, int]) -> Shares:

@@ -35,6 +35,7 @@ from .statistics import (
     VISIT,
     WAITS,
     bands,
+    bands_left,
     limits,
 )
 from .stays import Stays, day_of, stay_days, whole
@@ -67,7 +68,7 @@ def _put_visits(sums: Sums, site: Site, items: Items, rows: pa.Table) -> None:
     days = stay_days(rows)
     limit, died = limits(site.people, site.observed, person, day)
     horizon = np.maximum(limit - day, 0)
-    band = bands(horizon)
+    band = bands_left(horizon)
     reached = (days >= horizon).astype(np.int64)
     begin, finish = minutes_of_day(rows["visit_start_datetime"]), minutes_of_day(rows["visit_end_datetime"])
     told = pc.is_valid(rows["preceding_visit_occurrence_id"]).to_numpy().astype(np.int64)

@@ -19,15 +19,23 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys((REACH, LINK, TOLD, FOLLOWS, PRECEDING, IN_DETAIL), DROP),
 }
 
-EDGES = np.array([1, 4, 8, 31], np.int64)  # days at which the bands of stays and of horizons begin
+EDGES = np.array([1, 4, 8, 31], np.int64)  # days at which the bands of stays begin
 BANDS = len(EDGES) + 1
+# Those of the time left to a visit. Who dies in a year does so in this visit less often than who dies in two months.
+TIMES_LEFT = np.array([1, 4, 8, 15, 31, 61, 91, 366], np.int64)
+BANDS_LEFT = len(TIMES_LEFT) + 1
 MOST_REPEATS, MOST_DETAILS = 100, 20
 VISIT, DETAIL = TABLE_NUMBERS["visit_occurrence"], len(TABLES)
 
 
 def bands(days: Int64s) -> Int64s:
-    """The band of each number of days."""
+    """The band of each length of a stay, in days."""
     return np.searchsorted(EDGES, days, side="right").astype(np.int64)
+
+
+def bands_left(days: Int64s) -> Int64s:
+    """The band of each number of days that are left to a visit."""
+    return np.searchsorted(TIMES_LEFT, days, side="right").astype(np.int64)
 
 
 def limits(people: People, observed: Periods, person: Int64s, day: Int32s | Int64s) -> tuple[Int64s, Int64s]:
