@@ -23,7 +23,7 @@ from .paths import ABSENT, ANY_CELL, CELLS
 from .scores import STATICS, dimensions, statics
 from .structure import Structure, near
 
-_STAYS, _ROUNDS, _SEED = 16000, 3, 20120102
+_STAYS, _ROUNDS, _SEED = 10000, 5, 20120102
 _SOME = 20  # persons of a histogram of differences
 _STEADY = 60  # persons who say: as all of this outcome, and those say: as everyone
 _FLAT = 0.15  # change of a mean score with the normal number behind it, below which the number is not believed to move
@@ -119,12 +119,10 @@ def leveled_counts(structure: Structure, bins: Bins, counts: Counts) -> Counts:
         found = np.zeros((len(numbers), len(structure.hashes)), np.int64)
         trajectory.fill_counts(bins, counts, _SEED, numbers, ordinals, strata, given, normals, found)
         missing, steep = _missing(structure, of, strata, found[:, of], normals[:, len(STATICS) + of])
-        missing -= share @ missing  # what all strata miss is not a matter of strata
         level = counts.level / counts.scale
         level[:, of] += missing * steep / (steep**2 + _FLAT**2)
         level = np.clip(level, -_FARTHEST, _FARTHEST)
-        level -= share @ level
-        scale = 1.0 / np.sqrt(1.0 + share @ level**2)  # all strata together stay as they are
+        scale = 1.0 / np.sqrt(1.0 + share @ (level - share @ level) ** 2)  # all strata together vary as they did
         counts = counts._replace(level=level * scale, scale=scale)
     return counts
 
