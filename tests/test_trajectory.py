@@ -133,6 +133,22 @@ def test_moments_are_brought_to_the_wanted_number_in_order():
     assert minute[0] <= minute[1]
 
 
+def test_a_moment_beside_others_is_a_free_one():
+    """Hours follow each other: an hour from a taken one, all but the last are taken too."""
+    classes = np.zeros((1, 1), np.int64)
+    hourly = Bins(
+        np.array([0, 1, 2]), np.array([0, 60]), np.array([0, 60]), np.array([1.0, 1.0]), np.array([0.0, 0.0])
+    )
+    times = moments.Times(None, None, None, classes, None, classes + 1, None, None)
+    taken = np.arange(0, 1200, 60)
+    found = np.array([moments._beside(hourly, times, 0, 0, taken, 1201, np.uint64(seed))[1] for seed in range(200)])
+    assert not np.isin(found, taken).any()
+    assert ((found >= 0) & (found <= 1200)).all()
+    assert (found == 1200).mean() > 0.1
+    alone = moments._beside(hourly, times, 0, 0, np.zeros(1, np.int64), 1, np.uint64(3))[1]
+    assert alone == 0  # there is no other
+
+
 def flat_paths(mean: Bins, spread_bin: int) -> tuple[Bins, trajectory.Paths]:
     """Histograms 0: the mean; 1: trend 0.5; 2: one spread."""
     starts = np.array([0, 1, 2, 3], np.int64)

@@ -86,7 +86,7 @@ def _chain(bins, times, one, band, count, reach, minute, trial, state):
 
 @borrowing
 def _beside(bins, times, one, band, others, reach, state):
-    """A moment at a usual gap from one of ``others``, before or after it; anywhere when there is no such place."""
+    """A free moment at a usual gap from one of ``others``, before or after it; anywhere when there is no such place."""
     for _ in range(_TRIES if others.size > 0 and times.opening[one, band] >= 0 else 0):
         state, near = below(state, others.size)
         state, u = uniform(state)
@@ -95,9 +95,21 @@ def _beside(bins, times, one, band, others, reach, state):
         gap = math.floor(draw_place(bins, table, u)) if table >= 0 else 0
         state, after = below(state, 2)
         moment = others[near] + (gap if after == 1 else -gap)
-        if 0 <= moment < reach and gap > 0:
+        if 0 <= moment < reach and not _is_taken(others, moment):
             return state, moment
-    return below(state, reach)
+    state, moment = below(state, reach)
+    for _ in range(_TRIES):
+        if not _is_taken(others, moment):
+            break
+        state, moment = below(state, reach)
+    return state, moment
+
+
+@borrowing
+def _is_taken(minute, moment):
+    """Whether a moment is among sorted ones."""
+    at = np.searchsorted(minute, moment)
+    return at < minute.size and minute[at] == moment
 
 
 @borrowing
