@@ -55,6 +55,23 @@ def pulse_and_blood() -> Records:
     return Records(np.array([PULSE, BLOOD]), *columns, value[order])
 
 
+def calm_or_ill() -> Records:
+    """Two tests at the same two to five moments. The ill, one of seven, swing far, and both together; others do not."""
+    random = np.random.default_rng(8)
+    count = random.integers(2, 6, PERSONS)
+    stay, place = np.repeat(np.arange(PERSONS), count), np.concatenate([np.arange(n) for n in count])
+    ill = (random.random(PERSONS) < 1 / 7)[stay]
+    one, other = random.normal(0, 1, (2, len(stay)))
+    usual = random.normal(0, 20, (2, PERSONS))
+    swing, shared = np.where(ill, 50.0, 6.0), np.where(ill, 0.97, 0.0)
+    first = 100 + usual[0][stay] + swing * one
+    second = 300 + usual[1][stay] + swing * (shared * one + np.sqrt(1 - shared**2) * other)
+    series, value = np.repeat([0, 1], len(stay)), np.round(np.concatenate([first, second]))
+    order = np.lexsort((value, np.tile(place, 2), series, np.tile(stay, 2)))
+    columns = (part[order].astype(np.int32) for part in (np.tile(stay, 2), series, np.tile(300 * place, 2)))
+    return Records(np.array([PULSE, BLOOD]), *columns, value[order])
+
+
 def _moving(records: Records) -> float:
     """The correlation of both series, less a person's mean, at moments that they share."""
     rest = centred(records.value, records.runs)
@@ -80,3 +97,11 @@ def test_what_is_seldom_measured_moves_with_what_is_measured_each_hour():
     source = _moving(records)
     assert source > 0.5
     assert 0.4 * source < _moving(drawn) < 1.1 * source
+
+
+def test_what_swings_far_together_does_so_though_small_swings_are_apart():
+    """Sizes of swings depend on each other in the ill alone: their ranks hardly tell it."""
+    records = calm_or_ill()
+    source = _moving(records)
+    assert source > 0.8
+    assert 0.85 * source < _moving(records_of(learned(_stays(PERSONS), records, MIN_CELL), DRAWN, 9)) < 1.05 * source

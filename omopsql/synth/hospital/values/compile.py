@@ -354,7 +354,10 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
     unrest, by_band = _unrest(structure, sums), of_bands(structure, sums)
     weights, r = _record_weights(structure, sums), residual_correlation(structure, sums)
     latent = model.counts.factor @ model.counts.factor.T
-    changes = len(STATICS) + (1 + SUMMARIES.index("change")) * structure.joined + np.arange(structure.joined)
+    changes, spreads = (
+        len(STATICS) + (1 + SUMMARIES.index(name)) * structure.joined + np.arange(structure.joined)
+        for name in ("change", "spread")
+    )
     tried = _tried(model)
     for turn, (times, stride) in enumerate(_TRIALS):
         sketch = trial(model, int(times * _TRIAL_STAYS * tried), _TRIAL_SEED + turn)
@@ -373,6 +376,7 @@ def _tuned(model: StayModel, sums: Sums) -> StayModel:
         missing = stride * _missing(company, *_residuals(structure, reached))
         r = np.clip(r + missing, -0.98, 0.98)
         latent[np.ix_(changes, changes)] = np.clip(latent[np.ix_(changes, changes)] + missing, -0.98, 0.98)
+        latent[np.ix_(spreads, spreads)] = np.clip(latent[np.ix_(spreads, spreads)] + missing * company, -0.98, 0.98)
         np.fill_diagonal(latent, 1.0)
         latent = nearest_correlation(latent)
         steps, noise = _factors(r, keep, smooth)
