@@ -136,9 +136,7 @@ def test_moments_are_brought_to_the_wanted_number_in_order():
 def test_a_moment_beside_others_is_a_free_one():
     """Hours follow each other: an hour from a taken one, all but the last are taken too."""
     classes = np.zeros((1, 1), np.int64)
-    hourly = Bins(
-        np.array([0, 1, 2]), np.array([0, 60]), np.array([0, 60]), np.array([1.0, 1.0]), np.array([0.0, 0.0])
-    )
+    hourly = Bins(np.array([0, 1, 2]), np.array([0, 60]), np.array([0, 60]), np.array([1.0, 1.0]), np.array([0.0, 0.0]))
     times = moments.Times(None, None, None, classes, None, classes + 1, None, None)
     taken = np.arange(0, 1200, 60)
     found = np.array([moments._beside(hourly, times, 0, 0, taken, 1201, np.uint64(seed))[1] for seed in range(200)])
